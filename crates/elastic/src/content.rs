@@ -10,6 +10,7 @@
 //! are not UTF-8, numbers with more than 100 digits or an exponent of more than 99, nesting deeper than
 //! [`BODY_DEPTH_MAX`], and more than [`BODY_VALUES_MAX`] values.
 
+mod building;
 mod json;
 mod number;
 pub mod object_parser;
@@ -23,6 +24,7 @@ use serde_json::{Number, Value};
 
 use crate::{ErrorCause, ErrorType};
 
+pub use building::{MemberList, ValuesLeft};
 pub use number::{NUMBER_LEN_MAX, number_of};
 pub use token::Token;
 
@@ -187,6 +189,21 @@ impl Node {
 }
 
 impl Position {
+    /// How many levels of arrays and objects may be inside of the one that begins here.
+    ///
+    /// # Errors
+    ///
+    /// `x_content_parse_exception` where it may not begin.
+    pub fn deeper(self, levels: u32) -> Result<u32, ErrorCause> {
+        levels.checked_sub(1).ok_or_else(|| self.too_deep())
+    }
+
+    /// The error of what is nested deeper than [`BODY_DEPTH_MAX`].
+    #[must_use]
+    pub fn too_deep(self) -> ErrorCause {
+        self.complain(format_args!("Document nesting depth exceeds the maximum allowed ({BODY_DEPTH_MAX})"))
+    }
+
     /// An `x_content_parse_exception` about this place: `[<line>:<column>] <complaint>`.
     #[must_use]
     pub fn complain(self, complaint: impl fmt::Display) -> ErrorCause {

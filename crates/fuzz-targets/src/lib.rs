@@ -14,6 +14,8 @@
 )]
 
 mod allocation;
+#[cfg(feature = "service")]
+mod body_formats;
 mod credential;
 #[cfg(feature = "service")]
 mod export_file;
@@ -32,6 +34,8 @@ mod rules;
 mod table_page;
 mod time_values;
 
+#[cfg(feature = "service")]
+pub use body_formats::body_formats;
 pub use credential::credential;
 #[cfg(feature = "service")]
 pub use export_file::export_file;

@@ -74,6 +74,7 @@ macro_rules! targets {
 }
 
 targets![
+    body_formats,
     credential,
     export_file,
     feed_answer,

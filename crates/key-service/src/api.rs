@@ -9,6 +9,7 @@ mod answer;
 mod api_key;
 mod application_privilege;
 mod authenticate;
+pub(crate) mod body_format;
 pub(crate) mod body_readers;
 pub mod call;
 mod clear_cache;

@@ -4,6 +4,7 @@ use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 
 use crate::api;
+use crate::api::body_format::BodyFormat;
 use crate::export_file::{ExportReader, ExportWriter, Header};
 use crate::limits::work_limits;
 
@@ -14,6 +15,11 @@ pub const BODY_HELD_PER_BYTE: usize = work_limits::BODY_HELD_PER_BYTE;
 #[must_use]
 pub fn read_by_every_route(body: &Node) -> Vec<Result<(), ErrorCause>> {
     api::body_readers::read_by_every_route(body)
+}
+
+/// Reads a body in each of the formats besides JSON.
+pub fn read_other_formats(body: &[u8]) -> [Result<Option<Node>, ErrorCause>; 2] {
+    [BodyFormat::Cbor, BodyFormat::Yaml].map(|format| format.read(body))
 }
 
 /// The file that has the entries of an export.

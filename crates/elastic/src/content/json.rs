@@ -1,26 +1,14 @@
 //! From bytes to a tree with positions.
 
-use std::collections::HashSet;
-
 use struson::reader::{
     JsonReader as _, JsonReaderPosition, JsonStreamReader, LinePosition, ReaderError, ReaderSettings,
     SyntaxErrorKind, ValueType,
 };
 
-use super::{BODY_DEPTH_MAX, Member, Node, NodeValue, Position, number_of};
+use super::{BODY_DEPTH_MAX, MemberList, Node, NodeValue, Position, ValuesLeft, number_of};
 use crate::ErrorCause;
 
-/// How `serde_json` tells itself that an object stands for JSON in a text, or for a number. What has a field of such a name
-/// could be stored and never be read again.
-const RESERVED_NAMES: &str = "$serde_json::private::";
-
 type Reader<'a> = JsonStreamReader<&'a [u8]>;
-
-/// How many values may still come.
-struct ValuesLeft {
-    left: usize,
-    max: usize,
-}
 
 /// Reads exactly one value, to the end of the bytes. It may have `values_max` values in it.
 pub(super) fn read(body: &[u8], values_max: usize) -> Result<Node, ErrorCause> {
@@ -35,7 +23,7 @@ pub(super) fn read(body: &[u8], values_max: usize) -> Result<Node, ErrorCause> {
     };
     let mut reader = JsonStreamReader::new_custom(text.as_bytes(), settings);
     let explain = |error| unreadable(text, error);
-    let mut values = ValuesLeft { left: values_max, max: values_max };
+    let mut values = ValuesLeft::new(values_max);
     let node = read_value(&mut reader, &mut values, &explain)?;
     reader.consume_trailing_whitespace().map_err(explain)?;
     Ok(node)
@@ -87,34 +75,17 @@ fn read_object(
     values: &mut ValuesLeft,
     explain: &impl Fn(ReaderError) -> ErrorCause,
 ) -> Result<NodeValue, ErrorCause> {
-    let mut members = Vec::new();
-    let mut names = HashSet::new();
+    let mut members = MemberList::default();
     reader.begin_object().map_err(explain)?;
     while reader.has_next().map_err(explain)? {
         let position = position(&reader.current_position(false));
         let name = reader.next_name_owned().map_err(explain)?;
-        if !names.insert(name.clone()) {
-            return Err(position.complain(format_args!("Duplicate field '{name}'")));
-        }
-        if name.starts_with(RESERVED_NAMES) {
-            return Err(position.complain(format_args!("Field name '{name}' is reserved")));
-        }
+        members.refuse_name(&name, position)?;
         let value = read_value(reader, values, explain)?;
-        members.push(Member { name, position, value });
+        members.push(name, position, value);
     }
     reader.end_object().map_err(explain)?;
-    Ok(NodeValue::Object(members))
-}
-
-impl ValuesLeft {
-    /// A value takes some hundred bytes of memory while it is read, however short it is.
-    fn take(&mut self, at: Position) -> Result<(), ErrorCause> {
-        let left = self.left.checked_sub(1);
-        self.left = left.ok_or_else(|| {
-            at.complain(format_args!("Document has more values than the maximum allowed ({})", self.max))
-        })?;
-        Ok(())
-    }
+    Ok(members.finish())
 }
 
 /// The text of Elasticsearch's JSON library where that is easy to reproduce, and a plain sentence elsewhere.
@@ -129,8 +100,7 @@ fn unreadable(text: &str, error: ReaderError) -> ErrorCause {
                 kind => at.complain(unexpected_character(text, &error.location, kind)),
             }
         }
-        ReaderError::MaxNestingDepthExceeded { location, .. } => position(&location)
-            .complain(format_args!("Document nesting depth exceeds the maximum allowed ({BODY_DEPTH_MAX})")),
+        ReaderError::MaxNestingDepthExceeded { location, .. } => position(&location).too_deep(),
         ReaderError::UnsupportedNumberValue { location, .. } => {
             position(&location).complain("Numeric value out of range")
         }

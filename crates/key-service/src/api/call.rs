@@ -177,7 +177,8 @@ impl Incoming<RequestBody> {
     ///
     /// As of [`Parameters::body_or_source`].
     pub(super) fn allow_source(&mut self) -> Result<(), ErrorCause> {
-        self.body.bytes = self.parameters.body_or_source(std::mem::take(&mut self.body.bytes))?;
+        let body = std::mem::take(&mut self.body.bytes);
+        (self.body.bytes, self.body.format) = self.parameters.body_or_source(body, self.body.format)?;
         Ok(())
     }
 
@@ -186,15 +187,15 @@ impl Incoming<RequestBody> {
     ///
     /// # Errors
     ///
-    /// As of [`Node::parse`], and those of `read`.
+    /// As of [`BodyFormat::read`](crate::api::body_format::BodyFormat::read), and those of `read`.
     pub(super) async fn read_body<T, F>(&mut self, read: F) -> Result<T, ApiError>
     where
         T: Send + 'static,
         F: FnOnce(Option<&Node>) -> Result<T, ErrorCause> + Send + 'static,
     {
         let body = std::mem::take(&mut self.body.bytes);
-        let len = body.len();
-        let read = move || Ok(read(Node::parse(&body)?.as_ref())?);
+        let (len, format) = (body.len(), self.body.format);
+        let read = move || Ok(read(format.read(&body)?.as_ref())?);
         if len < LONG_BODY_LEN {
             return read();
         }

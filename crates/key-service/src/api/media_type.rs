@@ -1,7 +1,7 @@
 //! Which media types a request may use, and which one its answer has.
 //!
-//! Bodies of requests are JSON, also under the vendor's name with a version, which Elasticsearch's clients send
-//! (`application/vnd.elasticsearch+json; compatible-with=9`). The answer is JSON under the name that was asked for, or
+//! Bodies of requests are JSON, YAML or CBOR, also under the vendor's names with a version, which Elasticsearch's clients
+//! send (`application/vnd.elasticsearch+json; compatible-with=9`). The answer is JSON under the name that was asked for, or
 //! YAML. Who asks for a format that an answer cannot have gets JSON, as in Elasticsearch: a browser, or `curl` with a list.
 
 use std::sync::Arc;
@@ -13,10 +13,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use latchkey_elastic::{ErrorCause, ErrorType};
 
+use super::body_format::BodyFormat;
 use super::error::ApiError;
 
 /// The major versions of Elasticsearch whose clients are understood: the current one and the one before.
 pub(crate) const COMPATIBLE_VERSIONS: [u8; 2] = [9, 8];
+
+const VENDORED_CBOR: &str = "application/vnd.elasticsearch+cbor";
+const VENDORED_JSON: &str = "application/vnd.elasticsearch+json";
+const VENDORED_YAML: &str = "application/vnd.elasticsearch+yaml";
 
 /// The header by which Elasticsearch's clients know that they speak to Elasticsearch.
 const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");
@@ -50,6 +55,7 @@ pub(crate) enum AnswerType {
 enum Wanted {
     /// Nothing in particular, or nothing that an answer can be.
     Any,
+    Cbor,
     Json,
     Yaml,
     Vendored(u8),
@@ -90,13 +96,20 @@ pub(super) async fn negotiate(
 ) -> Response {
     let has_body = has_body(&request);
     let (answer_type, mut response) = match agree(request.headers(), has_body) {
-        Ok(Wanted::Vendored(version)) => (AnswerType::Vendored(version), next.run(request).await),
-        Ok(Wanted::Yaml) => {
+        Ok(wanted) => {
+            let asks_for_yaml = named(request.headers(), &ACCEPT) == Some(BodyFormat::Yaml);
+            let body_format = named(request.headers(), &CONTENT_TYPE).unwrap_or_default();
             let mut request = request;
-            request.extensions_mut().insert(AsksForYaml);
-            (AnswerType::Json, next.run(request).await)
+            request.extensions_mut().insert(body_format);
+            if asks_for_yaml {
+                request.extensions_mut().insert(AsksForYaml);
+            }
+            let answer_type = match wanted {
+                Wanted::Vendored(version) if !asks_for_yaml => AnswerType::Vendored(version),
+                _ => AnswerType::Json,
+            };
+            (answer_type, next.run(request).await)
         }
-        Ok(Wanted::Any | Wanted::Json) => (AnswerType::Json, next.run(request).await),
         Err(refusal) => (AnswerType::Json, refusal.into_response()),
     };
     let is_success = response.status().is_success();
@@ -110,10 +123,28 @@ pub(super) async fn negotiate(
     response
 }
 
-/// Whether a media type is JSON of a kind that a body may have.
+/// The format of a body of this media type; `None` when a body may not have it.
 #[must_use]
-pub(super) fn is_json(media_type: &str) -> bool {
-    matches!(wanted(media_type), Ok(Wanted::Json | Wanted::Vendored(_)))
+pub(super) fn body_format(media_type: &str) -> Option<BodyFormat> {
+    match wanted(media_type) {
+        Ok(Wanted::Json | Wanted::Yaml | Wanted::Cbor | Wanted::Vendored(_)) => format_of(media_type),
+        Ok(Wanted::Any) | Err(_) => None,
+    }
+}
+
+/// The format that a header names, if it names one alone.
+fn named(headers: &HeaderMap, header: &HeaderName) -> Option<BodyFormat> {
+    shown(headers, header).filter(|text| !text.contains(',')).and_then(|text| format_of(&text))
+}
+
+/// The format of this name, whatever its version.
+fn format_of(media_type: &str) -> Option<BodyFormat> {
+    match media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "application/json" | VENDORED_JSON => Some(BodyFormat::Json),
+        "application/yaml" | VENDORED_YAML => Some(BodyFormat::Yaml),
+        "application/cbor" | VENDORED_CBOR => Some(BodyFormat::Cbor),
+        _ => None,
+    }
 }
 
 /// What the answer is to be.
@@ -151,9 +182,7 @@ fn accepted(text: &str) -> Result<Wanted, ApiError> {
 
 fn contained(text: &str) -> Result<Wanted, ApiError> {
     match wanted(text) {
-        Ok(Wanted::Any | Wanted::Yaml) | Err(Unspoken::MediaType) => {
-            Err(ApiError::content_type_unsupported(text))
-        }
+        Ok(Wanted::Any) | Err(Unspoken::MediaType) => Err(ApiError::content_type_unsupported(text)),
         Ok(content) => Ok(content),
         Err(Unspoken::Version) => Err(wrong_version("Content-Type", text)),
     }
@@ -167,7 +196,8 @@ fn wanted(text: &str) -> Result<Wanted, Unspoken> {
         "" | "*/*" | "application/*" => return Ok(Wanted::Any),
         "application/json" => return Ok(Wanted::Json),
         "application/yaml" => return Ok(Wanted::Yaml),
-        "application/vnd.elasticsearch+json" => {}
+        "application/cbor" => return Ok(Wanted::Cbor),
+        VENDORED_JSON | VENDORED_YAML | VENDORED_CBOR => {}
         _ => return Err(Unspoken::MediaType),
     }
     let version = parts.find_map(|part| part.strip_prefix("compatible-with=").map(str::to_owned));
@@ -188,7 +218,7 @@ fn refuse_mixed_versions(
     let is_mixed = match (accept, content) {
         (Wanted::Vendored(accept), Wanted::Vendored(content)) => accept != content,
         (Wanted::Vendored(_), _) | (_, Wanted::Vendored(_)) => true,
-        (Wanted::Any | Wanted::Json | Wanted::Yaml, Wanted::Any | Wanted::Json | Wanted::Yaml) => false,
+        _ => false,
     };
     if !is_mixed {
         return Ok(());

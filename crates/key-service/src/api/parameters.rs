@@ -13,6 +13,7 @@ use latchkey_elastic::TimeValue;
 use latchkey_elastic::suggestion::did_you_mean;
 use latchkey_elastic::{ErrorCause, ErrorType};
 
+use super::body_format::BodyFormat;
 use super::error::ApiError;
 
 /// Names that every route accepts. `filter_path`, `format` and `pretty` change the answer; a layer in front of all
@@ -119,20 +120,23 @@ impl Parameters {
     ///
     /// # Errors
     ///
-    /// `illegal_argument_exception` when `source` comes without `source_content_type`, or with one that is
-    /// not JSON.
-    pub(crate) fn body_or_source(&mut self, body: Vec<u8>) -> Result<Vec<u8>, ErrorCause> {
+    /// `illegal_argument_exception` when `source` comes without `source_content_type`, or with one that a body
+    /// cannot have.
+    pub(crate) fn body_or_source(
+        &mut self,
+        body: Vec<u8>,
+        format: BodyFormat,
+    ) -> Result<(Vec<u8>, BodyFormat), ErrorCause> {
         let source = self.text("source");
         let content_type = self.text("source_content_type");
         match (source, content_type) {
-            _ if !body.is_empty() => Ok(body),
-            (None, _) => Ok(Vec::new()),
+            _ if !body.is_empty() => Ok((body, format)),
+            (None, _) => Ok((Vec::new(), format)),
             (Some(source), Some(content_type)) => {
-                if super::media_type::is_json(&content_type) {
-                    Ok(source.into_bytes())
-                } else {
-                    Err(ErrorCause::illegal_argument("Unknown value for source_content_type"))
-                }
+                let format = super::media_type::body_format(&content_type);
+                format
+                    .map(|format| (source.into_bytes(), format))
+                    .ok_or_else(|| ErrorCause::illegal_argument("Unknown value for source_content_type"))
             }
             (Some(_), None) => {
                 Err(ErrorCause::illegal_argument("source and source_content_type parameters are required"))
@@ -314,10 +318,14 @@ mod tests {
 
     #[test]
     fn the_source_stands_in_for_an_absent_body() {
-        let body = |query, body: &str| parameters(query).body_or_source(body.as_bytes().to_vec());
-        assert_eq!(body("source={}&source_content_type=application/json", ""), Ok(b"{}".to_vec()));
-        assert_eq!(body("source={}&source_content_type=application/json", "[]"), Ok(b"[]".to_vec()));
-        assert_eq!(body("", ""), Ok(Vec::new()));
+        let body = |query: &str, body: &str| {
+            parameters(query).body_or_source(body.as_bytes().to_vec(), BodyFormat::Cbor)
+        };
+        let source = "source={}&source_content_type=application/";
+        assert_eq!(body(&format!("{source}json"), ""), Ok((b"{}".to_vec(), BodyFormat::Json)));
+        assert_eq!(body(&format!("{source}yaml"), ""), Ok((b"{}".to_vec(), BodyFormat::Yaml)));
+        assert_eq!(body(&format!("{source}json"), "[]"), Ok((b"[]".to_vec(), BodyFormat::Cbor)));
+        assert_eq!(body("", ""), Ok((Vec::new(), BodyFormat::Cbor)));
         assert!(body("source={}", "").is_err());
         assert!(body("source={}&source_content_type=text/plain", "").is_err());
     }

@@ -14,6 +14,7 @@
 
 mod audit_log;
 mod authenticate;
+mod body_formats;
 mod cache;
 mod cheap_hash;
 mod clone;

@@ -11,6 +11,7 @@ use latchkey_budget::{Holding, Principal};
 use latchkey_elastic::{ErrorCause, ErrorType};
 use latchkey_key_feed::UnixMillis;
 
+use crate::api::body_format::BodyFormat;
 use crate::api::call::SharedService;
 use crate::api::call::authenticated::Proven;
 use crate::api::error::{ApiError, ErrorStatus};
@@ -21,6 +22,7 @@ use crate::limits::work_limits::{BODY_HELD_PER_BYTE, LONG_BODY_LEN};
 /// A body, whole; empty when there is none.
 pub(in crate::api) struct RequestBody {
     pub(super) bytes: Vec<u8>,
+    pub(super) format: BodyFormat,
     /// When all of it had come.
     pub(super) received: UnixMillis,
 }
@@ -29,6 +31,7 @@ impl FromRequest<SharedService> for RequestBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, service: &SharedService) -> Result<Self, ApiError> {
+        let format = request.extensions().get::<BodyFormat>().copied().unwrap_or_default();
         let sender = request.extensions().get::<Proven>().cloned();
         let context = request.extensions().get::<RequestContext>().cloned();
         // The memory is charged to the authenticated caller. Routes without authentication have short bodies.
@@ -44,7 +47,7 @@ impl FromRequest<SharedService> for RequestBody {
         if let Some(sender) = sender.filter(|_| !bytes.is_empty()) {
             Box::pin(sender.require(&service.0)).await?;
         }
-        Ok(Self { bytes, received: service.0.clock.now() })
+        Ok(Self { bytes, format, received: service.0.clock.now() })
     }
 }
 
