@@ -1,6 +1,6 @@
 //! What a change depends on.
 
-use latchkey_key_feed::KeyId;
+use latchkey_key_feed::{KeyId, SecretDigest};
 
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::stored_user::UserKind;
@@ -11,8 +11,13 @@ use crate::model::token::{Access, TokenDigest};
 /// The store knows nothing of users of the users file, of JWT realms and of the anonymous user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// A key that was not invalidated.
-    Key(KeyId),
+    /// A key that has not ended.
+    Key {
+        /// Its id.
+        id: KeyId,
+        /// The digest of the secret that was presented; then it must still be one of the key's.
+        presented: Option<SecretDigest>,
+    },
     /// An access token that was not invalidated.
     Token(TokenDigest<Access>),
     /// A user who exists and is enabled.
@@ -31,7 +36,7 @@ impl Precondition {
     #[must_use]
     pub fn name(&self) -> Option<&str> {
         match self {
-            Self::Key(id) => Some(id.as_str()),
+            Self::Key { id, .. } => Some(id.as_str()),
             Self::Token(_) => None,
             Self::User { username, .. } => Some(username),
         }

@@ -13,6 +13,7 @@ use latchkey_key_feed::{KeptSecrets, KeyId, KeySecret, Salt, SecretDigest, UnixM
 use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
+use crate::model::precondition::Precondition;
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::credential::ApiKeyCredential;
 use crate::store::key_entry::KeyEntry;
@@ -131,6 +132,19 @@ impl VerifiedKey {
     #[must_use]
     pub(crate) fn presented(&self) -> Option<SecretDigest> {
         self.presented
+    }
+
+    /// Whether it was the secret that the key had before its latest one. Whoever finds an old secret must not make another
+    /// credential of it that outlives it.
+    #[must_use]
+    pub(crate) fn is_by_previous_secret(&self) -> bool {
+        self.presented.is_some_and(|digest| digest != self.key.secrets.current)
+    }
+
+    /// What must still be valid when a change for this key is written.
+    #[must_use]
+    pub(crate) fn precondition(&self) -> Precondition {
+        Precondition::Key { id: self.key.id.clone(), presented: self.presented }
     }
 
     /// The same key in its present state.

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use latchkey_key_feed::{FeedPage, FeedRow, KeySecret, SecretUsed, UnixMillis};
+use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::{Value, json};
 
 use crate::service::{Answer, BEGINNING, Client, Made, Service};
@@ -174,4 +175,41 @@ async fn a_key_that_has_ended_gets_no_other_secret() {
     answer.assert_error(400, "illegal_argument_exception", &reason);
     let long = own.post(&path(&ended), r#"{"overlap":"91d"}"#).await;
     long.assert_error(400, "illegal_argument_exception", "[overlap] must not exceed 90d");
+}
+
+// Otherwise whoever finds an old secret would have what the key can do, without end.
+#[tokio::test]
+async fn no_other_credential_is_made_with_the_secret_before_the_latest() {
+    let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
+    let service = Service::with(ServiceSettings { tokens, ..ServiceSettings::default() }).await;
+    let old = service.elastic().make(r#"{"name":"all"}"#).await;
+    let new = renewed(&service.elastic().post(&path(&old), "{}").await);
+    let reason = format!(
+        "API key [{}] has been rotated, and no other credential is made with the secret that it had before: use its latest secret",
+        old.id
+    );
+    let derived = r#"{"name":"derived","role_descriptors":{"none":{}}}"#;
+    let clone = |made: &Made| json!({"api_key": made.encoded, "name": "clone"}).to_string();
+    let token = r#"{"grant_type":"client_credentials"}"#;
+    service.key(&old).post("/_security/api_key", derived).await.assert_error(
+        400,
+        "illegal_argument_exception",
+        &reason,
+    );
+    // Whoever asks: what counts is the credential that is cloned.
+    for client in [service.key(&old), service.key(&new), service.elastic()] {
+        let refused = client.post("/_security/api_key/clone", &clone(&old)).await;
+        refused.assert_error(400, "illegal_argument_exception", &reason);
+    }
+    let refused = service.key(&old).post("/_security/oauth2/token", token).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
+    assert_eq!(service.elastic().get("/_security/api_key").await.ids(), [old.id.as_str()]);
+    for (at, body) in [
+        ("/_security/api_key", derived),
+        ("/_security/api_key/clone", &clone(&new)),
+        ("/_security/oauth2/token", token),
+    ] {
+        let made = service.key(&new).post(at, body).await;
+        assert_eq!(made.status, StatusCode::OK, "{at}: {}", made.text);
+    }
 }

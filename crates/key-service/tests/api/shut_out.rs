@@ -212,6 +212,23 @@ async fn a_token_acts_by_the_roles_that_its_user_has_now() {
     assert_eq!(answer["authentication"]["roles"], json!(["read"]));
 }
 
+// Her keys go on, as in Elasticsearch, but there are no new ones.
+#[tokio::test]
+async fn the_keys_of_a_user_who_is_let_in_no_more_make_no_keys() {
+    for way in ["disable", "delete"] {
+        let service = service().await;
+        let first = service.user("alice").make(r#"{"name":"first"}"#).await;
+        let derived = r#"{"name":"derived","role_descriptors":{"none":{}}}"#;
+        let key = service.key(&first);
+        assert_eq!(key.put("/_security/api_key", derived).await.status, StatusCode::OK);
+        shut_out(&service, way).await;
+        assert_eq!(key.get(WHO).await.status, StatusCode::OK);
+        let refused = key.put("/_security/api_key", derived).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
+        assert!(refused.text.contains("is disabled or does not exist any more"), "{}", refused.text);
+    }
+}
+
 // Proof and token are two looks at the store. Once enabled again, a user had a token of before.
 #[tokio::test]
 async fn a_user_who_is_shut_out_while_a_token_is_made_gets_none() {

@@ -13,7 +13,9 @@ use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, Value};
 
 use crate::api::answer;
-use crate::api::api_key::issuing::{CreatedKeyAnswer, NewKey, issue_one};
+use crate::api::api_key::issuing::{
+    CreatedKeyAnswer, NewKey, issue_one, precondition_of_owner, refuse_previous_secret,
+};
 use crate::api::api_key::key_request::{self, add_problems_of_metadata, add_problems_of_name};
 use crate::api::api_key::lifetime::KeyEnd;
 use crate::api::api_key::require_api_keys;
@@ -25,7 +27,6 @@ use crate::audit::ChangeAction;
 use crate::model::precondition::Precondition;
 use crate::model::stored_key::StoredKey;
 use crate::security::api_key;
-use crate::security::authentication::OwnerInvalid;
 use crate::security::credential::encoded_api_key;
 use crate::settings::KeyPolicy;
 
@@ -66,9 +67,9 @@ pub(in crate::api) async fn clone(mut call: Incoming<RequestBody>) -> Result<Res
     validity?;
     let call = call.authorize(&ClusterRequest::CloneKey)?;
     let now = call.now();
-    let source = source_of_clone(&call, &request.api_key, now).await?;
-    let owner = precondition_of_owner(&call, &source).await?;
-    let preconditions = owner.into_iter().chain([Precondition::Key(source.id.clone())]);
+    let (source, by_its_secret) = source_of_clone(&call, &request.api_key, now).await?;
+    let owner = precondition_of_owner(&call, &source, &ClusterRequest::CloneKey).await?;
+    let preconditions = owner.into_iter().chain([by_its_secret]);
     let actor = call.actor().depending_on(preconditions);
     let vouching = Vouching::by(call.authenticated.permission());
     let key = request.like(source, vouching, &call.settings.key_policy, now)?;
@@ -119,20 +120,12 @@ impl CloneRequest {
     }
 }
 
-/// The precondition that the owner of the source is still valid. An owner who is no longer valid keeps the
-/// existing keys, and nobody can make new ones for that owner.
-async fn precondition_of_owner(call: &Allowed, source: &StoredKey) -> Result<Option<Precondition>, ApiError> {
-    let owner = &source.owner;
-    call.authenticator.precondition_of_owner(owner).await?.map_err(|OwnerInvalid| {
-        let (id, username, realm) = (&source.id, &owner.username, &owner.realm);
-        call.authenticated.forbid(
-            &ClusterRequest::CloneKey,
-            format!("the owner [{username}] of API key [{id}], of realm [{realm}], is disabled or does not exist any more"),
-        )
-    })
-}
-
-async fn source_of_clone(call: &Allowed, encoded: &str, now: UnixMillis) -> Result<StoredKey, ApiError> {
+/// The key whose credential was given, and that its secret still is one.
+async fn source_of_clone(
+    call: &Allowed,
+    encoded: &str,
+    now: UnixMillis,
+) -> Result<(StoredKey, Precondition), ApiError> {
     let credential = encoded_api_key(encoded).map_err(|malformed| {
         let cause = ErrorCause::illegal_argument(malformed.to_string());
         ErrorCause::new(ErrorType::Status, format!("invalid API key credential: {malformed}"))
@@ -140,7 +133,11 @@ async fn source_of_clone(call: &Allowed, encoded: &str, now: UnixMillis) -> Resu
     })?;
     let found = call.store.find_entry(&credential.id).await?;
     match api_key::verify(&credential, found, now) {
-        Ok(verified) => Ok(Arc::unwrap_or_clone(call.whole_key(&verified).await?.key)),
+        Ok(verified) => {
+            refuse_previous_secret(&verified)?;
+            let key = Arc::unwrap_or_clone(call.whole_key(&verified).await?.key);
+            Ok((key, verified.precondition()))
+        }
         Err(rejection) => {
             let action = ClusterRequest::CloneKey.action();
             let inner = call.authenticated.refuse_inner(rejection.into(), action);

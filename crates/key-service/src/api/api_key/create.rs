@@ -28,9 +28,10 @@ pub(in crate::api) async fn create(mut call: Incoming<RequestBody>) -> Result<Re
     let now = call.now();
     let vouching = Vouching::by(call.authenticated.permission());
     let subject = call.authenticated.authentication.subject();
-    let maker = Maker::of(&call, subject).await?;
+    let maker = Maker::of(&call, subject, &ClusterRequest::CreateKey).await?;
     let key = maker.new_key(request, vouching, &call.settings.key_policy, now)?;
-    let issued = issue_one(&call, key, ChangeAction::CreateApiKey, call.actor(), now).await?;
+    let actor = call.actor().depending_on(maker.preconditions);
+    let issued = issue_one(&call, key, ChangeAction::CreateApiKey, actor, now).await?;
     let edges = edges_reached(&call, wait, issued.cursor).await?;
     answer::ok(&CreatedKeyAnswer { key: issued.created, edges })
 }

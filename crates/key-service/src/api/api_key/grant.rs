@@ -97,9 +97,10 @@ pub(in crate::api) async fn grant(mut call: Incoming<RequestBody>) -> Result<Res
     let call = call.authorize(&ClusterRequest::GrantKey)?;
     let (grantee, preconditions) = grantee(&call, grant, &ClusterRequest::GrantKey).await?;
     let now = call.now();
-    let actor = call.actor().depending_on(preconditions);
     let vouching = Vouching::by(call.authenticated.permission());
-    let maker = Maker::of(&call, &grantee).await?;
+    let maker = Maker::of(&call, &grantee, &ClusterRequest::GrantKey).await?;
+    let preconditions = preconditions.into_iter().chain(maker.preconditions.iter().cloned());
+    let actor = call.actor().depending_on(preconditions);
     let key = maker.new_key(key, vouching, &call.settings.key_policy, now)?;
     let issued = issue_one(&call, key, ChangeAction::GrantApiKeys, actor, now).await?;
     let edges = edges_reached(&call, wait, issued.cursor).await?;
@@ -115,9 +116,10 @@ pub(in crate::api) async fn bulk_grant(mut call: Incoming<RequestBody>) -> Resul
     let call = call.authorize(&ClusterRequest::BulkGrantKeys)?;
     let (grantee, preconditions) = grantee(&call, grant, &ClusterRequest::BulkGrantKeys).await?;
     let now = call.now();
-    let actor = call.actor().depending_on(preconditions);
     let vouching = Vouching::by(call.authenticated.permission());
-    let maker = Maker::of(&call, &grantee).await?;
+    let maker = Maker::of(&call, &grantee, &ClusterRequest::BulkGrantKeys).await?;
+    let preconditions = preconditions.into_iter().chain(maker.preconditions.iter().cloned());
+    let actor = call.actor().depending_on(preconditions);
     let policy = &call.settings.key_policy;
     let new_keys = keys.into_iter().map(|key| maker.new_key(key, vouching, policy, now));
     let new_keys = new_keys.collect::<Result<Vec<_>, _>>()?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
 use serde::Serialize;
@@ -16,11 +17,12 @@ use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::limits::work_limits::LONG_TEXTS_LEN;
+use crate::model::precondition::Precondition;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::randomness::Randomness;
-use crate::security::api_key::IssuedKey;
-use crate::security::authentication::Subject;
+use crate::security::api_key::{IssuedKey, VerifiedKey};
+use crate::security::authentication::{OwnerInvalid, Subject};
 use crate::settings::KeyPolicy;
 use crate::store::StoreError;
 use crate::store::rotation::RotatedKey;
@@ -75,6 +77,8 @@ pub(super) struct Maker {
     owner: KeyOwner,
     limited_by: RoleDescriptors,
     is_key: bool,
+    /// That the owner is valid, if that is not known by the authentication of the caller.
+    pub(super) preconditions: Vec<Precondition>,
 }
 
 /// Keys as the answer shows them, and as they are kept.
@@ -90,18 +94,35 @@ pub(super) struct Issued<T> {
 }
 
 impl Maker {
-    /// The user for whom keys are to be made, limited by what that user may do now.
-    pub(super) async fn of(call: &Allowed, subject: &Subject) -> Result<Self, ApiError> {
+    /// The user for whom keys are to be made, limited by what that user may do now. A key makes keys for its owner.
+    pub(super) async fn of(
+        call: &Allowed,
+        subject: &Subject,
+        request: &ClusterRequest<'_>,
+    ) -> Result<Self, ApiError> {
         match subject {
             Subject::User(user) => {
                 let limited_by = call.authorization_of_user(user).await?.roles.descriptors;
-                Ok(Self { owner: KeyOwner::from(&**user), limited_by, is_key: false })
+                Ok(Self {
+                    owner: KeyOwner::from(&**user),
+                    limited_by,
+                    is_key: false,
+                    preconditions: Vec::new(),
+                })
             }
             Subject::ApiKey(key) => {
+                refuse_previous_secret(key)?;
                 let RealmName { name: realm, realm_type } = RealmName::api_key();
-                let owner = call.whole_key(key).await?.key.owner.clone();
+                let whole = call.whole_key(key).await?.key;
+                let owner_is_valid = precondition_of_owner(call, &whole, request).await?;
+                let owner = whole.owner.clone();
                 let owner = KeyOwner { realm, realm_type: Some(realm_type), ..owner };
-                Ok(Self { owner, limited_by: RoleDescriptors::default(), is_key: true })
+                Ok(Self {
+                    owner,
+                    limited_by: RoleDescriptors::default(),
+                    is_key: true,
+                    preconditions: owner_is_valid.into_iter().collect(),
+                })
             }
         }
     }
@@ -136,6 +157,34 @@ impl Maker {
             vouching,
         })
     }
+}
+
+/// The precondition that the owner of a key is still valid. An owner who is no longer valid keeps the existing keys, and
+/// nobody can make new ones for that owner.
+pub(super) async fn precondition_of_owner(
+    call: &Allowed,
+    key: &StoredKey,
+    request: &ClusterRequest<'_>,
+) -> Result<Option<Precondition>, ApiError> {
+    let owner = &key.owner;
+    call.authenticator.precondition_of_owner(owner).await?.map_err(|OwnerInvalid| {
+        let (id, username, realm) = (&key.id, &owner.username, &owner.realm);
+        call.authenticated.forbid(
+            request,
+            format!("the owner [{username}] of API key [{id}], of realm [{realm}], is disabled or does not exist any more"),
+        )
+    })
+}
+
+/// Whoever makes a key with the secret that another key had before would have a credential that outlives that secret.
+pub(super) fn refuse_previous_secret(key: &VerifiedKey) -> Result<(), ErrorCause> {
+    if !key.is_by_previous_secret() {
+        return Ok(());
+    }
+    let id = &key.key().id;
+    Err(ErrorCause::illegal_argument(format!(
+        "API key [{id}] has been rotated, and no other credential is made with the secret that it had before: use its latest secret"
+    )))
 }
 
 /// Gives keys their ids and secrets and stores all of them or none. A key that an edge could not hold is

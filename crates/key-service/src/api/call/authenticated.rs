@@ -8,8 +8,8 @@ mod refusal;
 use std::sync::Arc;
 
 use axum::extract::OriginalUri;
+use axum::http::Uri;
 use axum::http::request::Parts;
-use axum::http::{Method, Uri};
 use latchkey_budget::Principal;
 use latchkey_privileges::caller::{Caller, Runner};
 use latchkey_privileges::cluster_request::ClusterRequest;
@@ -77,7 +77,7 @@ impl Authenticated {
         // On the heap, because a handler that waits must not keep space for it in its future.
         let proven = Box::pin(Self::try_proving(parts, &service.0)).await?.map_err(Unproven::refuse)?;
         // The body may come much later. Then the sender is checked again.
-        if parts.method != Method::GET && !proven.is_anonymous() {
+        if !proven.is_anonymous() {
             parts.extensions.insert(proven.proof());
         }
         Ok(proven)

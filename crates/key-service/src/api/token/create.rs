@@ -122,6 +122,14 @@ async fn tokens_for(call: &Allowed, grant: Grant) -> Result<Issue, ApiError> {
 /// access token could be exchanged for another without end.
 async fn basis_of_client(call: &Allowed) -> Result<Basis, ApiError> {
     let authentication = &call.authenticated.authentication;
+    if let Subject::ApiKey(key) = authentication.authenticating()
+        && key.is_by_previous_secret()
+    {
+        return Err(ApiError::oauth(
+            OAuthError::InvalidRequest,
+            "no token is given for the secret that a rotated API key had before its latest one",
+        ));
+    }
     match authentication.means() {
         Means::Own => Ok(Basis::proven(authentication, call)),
         Means::Jwt { expiration } => {

@@ -66,15 +66,16 @@ impl Subject {
             Precondition::User { kind, username, .. } => {
                 Some(Precondition::User { kind, username, stamp: None })
             }
-            precondition => Some(precondition),
+            Precondition::Key { id, .. } => Some(Precondition::Key { id, presented: None }),
+            precondition @ Precondition::Token(_) => Some(precondition),
         }
     }
 
-    /// The same for a login by password, which must still be the user's password.
+    /// The same for what proved it: the user's password, or the key's secret, must still be the same.
     #[must_use]
     pub(crate) fn precondition_by_proof(&self) -> Option<Precondition> {
         let user = match self {
-            Self::ApiKey(key) => return Some(Precondition::Key(key.key().id.clone())),
+            Self::ApiKey(key) => return Some(key.precondition()),
             Self::User(user) => user,
         };
         let kind = match user.realm.realm_type.as_str() {

@@ -89,7 +89,8 @@ pub(in crate::store) async fn put_role(
     role: &RoleDescriptor,
     event: DirectoryEvent,
 ) -> DirectoryChange<Option<Written>> {
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let exists = "select exists (select 1 from native_role where name = ?)";
     let exists: bool = change.fetch_one(Query::new(exists).bind(name)).await?.scalar()?;
     if !exists && rows_in(&mut change, "native_role").await? >= NATIVE_ROLES_MAX {
@@ -121,7 +122,8 @@ pub(in crate::store) async fn put_application_privileges(
     let latest: BTreeMap<PrivilegeName, &ApplicationPrivilege> =
         privileges.iter().map(|privilege| (name_of(privilege), privilege)).collect();
     let rows = latest.values().map(|privilege| privilege_values(privilege)).collect::<Result<_, _>>()?;
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let mut known = known_beside(&mut change, &latest).await?;
     let new = i64::try_from(latest.keys().filter(|name| !known.contains(*name)).count());
     let before = rows_in(&mut change, "application_privilege").await?;
@@ -150,7 +152,8 @@ pub(in crate::store) async fn delete_application_privileges(
     let stored: Vec<String> = names.iter().filter(|name| !name.contains('\0')).cloned().collect();
     let mut removal = Query::new("delete from application_privilege where application = ?").bind(application);
     removal.push(" and name ").push_in_texts(&stored)?.push(" returning name");
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let removed = change.fetch_all(removal).await?;
     let removed: HashSet<String> =
         removed.iter().map(|row| row.get("name")).collect::<Result<_, StoreError>>()?;
@@ -183,7 +186,8 @@ async fn delete_one(
     name: &str,
     event: DirectoryEvent,
 ) -> DirectoryChange<bool> {
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let removed = change.execute(Query::new(statement).bind(name)).await?;
     commit_if(removed > 0, change, event).await
 }

@@ -86,7 +86,11 @@ async fn try_writing(
 
 async fn write(transaction: &mut Transaction, changes: &[Change]) -> Result<Vec<Done>, StoreError> {
     let Some(first) = changes.first() else { return Ok(Vec::new()) };
-    precondition_check::require(transaction, changes.iter().map(|change| &change.event.actor)).await?;
+    precondition_check::require(
+        transaction,
+        changes.iter().map(|change| (&change.event.actor, change.event.at)),
+    )
+    .await?;
     match &first.verb {
         Verb::Add(_) => key_rows::add(transaction, changes).await,
         Verb::Invalidate(..) => key_rows::invalidate(transaction, changes).await,

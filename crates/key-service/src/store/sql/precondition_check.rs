@@ -1,6 +1,8 @@
 //! Checks, inside the transaction of a change, whether the user, key or token that asked for it is still
 //! valid.
 
+use latchkey_key_feed::{UnixMillis, is_expired};
+
 use crate::audit::Actor;
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::precondition::Precondition;
@@ -18,41 +20,54 @@ pub(super) async fn begin_change_by(
     lock: ChangeLock,
     action: &'static str,
     actor: &Actor,
+    at: UnixMillis,
 ) -> Result<Transaction, StoreError> {
     let mut change = database.begin_change(lock).await?;
-    let required = require(&mut change, std::iter::once(actor)).await;
+    let required = require(&mut change, std::iter::once((actor, at))).await;
     failed_precondition::tell(&required, action, actor);
     required?;
     Ok(change)
 }
 
-/// Checks each precondition of all of them once.
+/// Checks each precondition of all actors, at the moment of the change of each.
 ///
 /// # Errors
 ///
 /// [`StoreError::PreconditionFailed`] when one of them is no longer let in.
 pub(super) async fn require<'a>(
     change: &mut Transaction,
-    actors: impl Iterator<Item = &'a Actor>,
+    actors: impl Iterator<Item = (&'a Actor, UnixMillis)>,
 ) -> Result<(), StoreError> {
-    let mut held: Vec<&Precondition> = Vec::new();
-    for precondition in actors.flat_map(|actor| &actor.preconditions) {
-        if held.contains(&precondition) {
-            continue;
+    let mut held: Vec<(&Precondition, UnixMillis)> = Vec::new();
+    for (actor, at) in actors {
+        for precondition in &actor.preconditions {
+            if held.contains(&(precondition, at)) {
+                continue;
+            }
+            if !holds(change, precondition, at).await? {
+                return Err(StoreError::PreconditionFailed(precondition.clone()));
+            }
+            held.push((precondition, at));
         }
-        if !holds(change, precondition).await? {
-            return Err(StoreError::PreconditionFailed(precondition.clone()));
-        }
-        held.push(precondition);
     }
     Ok(())
 }
 
-async fn holds(change: &mut Transaction, precondition: &Precondition) -> Result<bool, StoreError> {
+async fn holds(
+    change: &mut Transaction,
+    precondition: &Precondition,
+    at: UnixMillis,
+) -> Result<bool, StoreError> {
     match precondition {
-        Precondition::Key(id) => {
-            let lives = "select 1 from api_key where id = ? and invalidation is null";
-            Ok(change.fetch_optional(Query::new(lives).bind(id.as_str())).await?.is_some())
+        Precondition::Key { id, presented } => {
+            let lives = "select salt, digest, previous_digest, previous_until, expiration from api_key
+                         where id = ? and invalidation is null";
+            let Some(row) = change.fetch_optional(Query::new(lives).bind(id.as_str())).await? else {
+                return Ok(false);
+            };
+            let secrets = row.secrets()?;
+            let is_still_its_own = presented.is_none_or(|digest| secrets.of_digest(digest, at).is_some());
+            Ok(is_still_its_own && !is_expired(row.moment_if_any("expiration")?, at))
         }
         Precondition::Token(digest) => {
             let lives = "select 1 from token where access_digest = ? and access_invalidation is null";

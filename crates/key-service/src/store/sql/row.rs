@@ -144,7 +144,7 @@ impl Row {
         KeyId::try_from(self.get::<String>("id")?).map_err(|_| StoreError::Corrupt("id"))
     }
 
-    fn secrets(&self) -> Result<KeptSecrets, StoreError> {
+    pub(super) fn secrets(&self) -> Result<KeptSecrets, StoreError> {
         let salt: [u8; SALT_LEN] =
             self.get::<&[u8]>("salt")?.try_into().map_err(|_| StoreError::Corrupt("salt"))?;
         let current = self.digest("digest")?.ok_or(StoreError::Corrupt("digest"))?;

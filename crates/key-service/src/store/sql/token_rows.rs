@@ -23,7 +23,8 @@ pub(in crate::store) async fn create_token(
     token: &NewToken,
     event: &TokenEvent,
 ) -> Result<bool, StoreError> {
-    let mut change = begin_change_by(database, ChangeLock::Tokens, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Tokens, event.action.into(), &event.actor, event.at).await?;
     let family = match token.parent {
         None => None,
         Some(parent) => match family_of_living(&mut change, parent).await? {
@@ -55,7 +56,8 @@ pub(in crate::store) async fn exchange_token(
     token: &NewToken,
     event: &TokenEvent,
 ) -> Result<bool, StoreError> {
-    let mut change = begin_change_by(database, ChangeLock::Tokens, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Tokens, event.action.into(), &event.actor, event.at).await?;
     let marked = Query::new(
         "update token set refreshed_at = ?, successor_seed = ?
          where token_id = ? and refreshed_at is null and refresh_invalidation is null

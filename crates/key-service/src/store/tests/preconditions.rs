@@ -1,6 +1,6 @@
 //! Nothing is written that was asked for by somebody who is no longer let in when it is written.
 
-use latchkey_key_feed::{KeyId, UnixMillis};
+use latchkey_key_feed::{KeyId, KeySecret, SecretDigest, UnixMillis};
 use latchkey_privileges::role_descriptor::RoleDescriptor;
 use serde_json::{Map, Value, json};
 use tracing::Instrument as _;
@@ -11,9 +11,11 @@ use crate::log_line::tests::Log;
 use crate::model::password::{Password, PasswordHash};
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::precondition::Precondition;
+use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::{UserKind, UserProfile};
 use crate::randomness::SystemRandomness;
 use crate::store::directory::users::{Account, KeysOfUser};
+use crate::store::rotation::{self, KeyRotation, RotatedBy};
 use crate::store::tests::ScratchStore;
 use crate::store::{KeyFilter, KeyStore, StoreError};
 
@@ -46,6 +48,11 @@ async fn with_alice() -> (ScratchStore, PasswordStamp) {
         .unwrap()
         .unwrap();
     (scratch, stamp)
+}
+
+/// That the key `parent` has not ended, and this is still a secret of it.
+fn parent_key(presented: Option<SecretDigest>) -> Precondition {
+    Precondition::Key { id: KeyId::try_from("parent").unwrap(), presented }
 }
 
 async fn makes_a_key(store: &KeyStore, actor: Actor) -> bool {
@@ -94,10 +101,51 @@ async fn a_reserved_user_makes_keys_while_enabled_and_with_the_same_password() {
 async fn a_key_makes_keys_until_it_is_invalidated() {
     let ScratchStore { store, place: _place } = ScratchStore::new().await;
     store.create(key("parent"), actor(), NOW).await.unwrap();
-    let parent = || actor().depending_on([Precondition::Key(KeyId::try_from("parent").unwrap())]);
+    let parent = || actor().depending_on([parent_key(None)]);
     assert!(makes_a_key(&store, parent()).await);
     let ids = KeyFilter { ids: Some(vec!["parent".to_owned()]), ..KeyFilter::default() };
     store.invalidate(ids, actor(), NOW).await.unwrap();
+    assert!(!makes_a_key(&store, parent()).await);
+}
+
+#[tokio::test]
+async fn a_key_makes_keys_while_its_secret_is_one_of_its_own() {
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
+    store.create(key("parent"), actor(), NOW).await.unwrap();
+    let first = key("parent").secrets.current;
+    let parent = |presented| actor().depending_on([parent_key(Some(presented))]);
+    let next = |text: &str| {
+        SecretDigest::of(&key("parent").secrets.salt, &KeySecret::presented(text.as_bytes().to_vec()))
+    };
+    let rotate = async |to, until| {
+        let owner = key("parent").owner;
+        let by = RotatedBy::Owner { username: owner.username, realm: owner.realm };
+        let salt = key("parent").secrets.salt;
+        let rotation = KeyRotation { id: "parent".to_owned(), by, salt, next: to, until };
+        rotation::rotate(&store, rotation, actor(), NOW).await.unwrap().outcome.unwrap();
+    };
+    assert!(makes_a_key(&store, parent(first)).await);
+    assert!(!makes_a_key(&store, parent(next("b"))).await);
+    rotate(next("b"), Some(UnixMillis(NOW.0 + 1))).await;
+    assert!(makes_a_key(&store, parent(first)).await);
+    rotate(next("c"), Some(NOW)).await;
+    assert!(!makes_a_key(&store, parent(first)).await);
+    assert!(!makes_a_key(&store, parent(next("b"))).await, "its time is over");
+    assert!(makes_a_key(&store, parent(next("c"))).await);
+    rotate(next("d"), None).await;
+    assert!(!makes_a_key(&store, parent(next("c"))).await);
+    assert!(makes_a_key(&store, parent(next("d"))).await);
+}
+
+#[tokio::test]
+async fn a_key_makes_keys_until_it_expires() {
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
+    let expiring = |at| StoredKey { expiration: Some(UnixMillis(at)), ..key("parent") };
+    let parent = || actor().depending_on([parent_key(None)]);
+    store.create(expiring(NOW.0 + 1), actor(), NOW).await.unwrap();
+    assert!(makes_a_key(&store, parent()).await);
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
+    store.create(expiring(NOW.0), actor(), NOW).await.unwrap();
     assert!(!makes_a_key(&store, parent()).await);
 }
 
@@ -143,7 +191,7 @@ async fn who_is_shut_out_is_in_the_trail() {
         |precondition| Actor { source: "192.0.2.1".parse().ok(), ..actor().depending_on([precondition]) };
     let kind = UserKind::Native;
     let alice_alone = Precondition::User { kind, username: "alice".to_owned(), stamp: Some(stamp) };
-    let parent = Precondition::Key(KeyId::try_from("parent").unwrap());
+    let parent = parent_key(None);
     let span = tracing::error_span!("request", request_id = "r-1");
     async {
         // With neighbours, so that all are written together first and one by one then.

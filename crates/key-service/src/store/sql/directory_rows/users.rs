@@ -55,7 +55,8 @@ pub(in crate::store) async fn put_user(
     event: DirectoryEvent,
 ) -> DirectoryChange<Result<(Written, ShutOut), UserRefusal>> {
     let username = &account.username;
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let exists = "select exists (select 1 from native_user where username = ?)";
     let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
     if !exists && password.is_none() {
@@ -82,7 +83,8 @@ pub(in crate::store) async fn delete_user(
     keys: KeysOfUser,
     mut event: DirectoryEvent,
 ) -> DirectoryChange<Option<ShutOut>> {
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let removed = "delete from native_user where username = ?";
     let mut statement = Query::new(removed).bind(&account.username);
     // A user who is gone could not be named again, if ending the keys fails in the middle.
@@ -101,7 +103,8 @@ pub(in crate::store) async fn disable_user(
     keys: KeysOfUser,
     event: DirectoryEvent,
 ) -> DirectoryChange<Option<ShutOut>> {
-    let change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     revoke_access_by(database, change, set_enabled(account, false), account, keys, event).await
 }
 
@@ -110,7 +113,8 @@ pub(in crate::store) async fn enable_user(
     account: &Account,
     event: DirectoryEvent,
 ) -> DirectoryChange<bool> {
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let done = change.execute(set_enabled(account, true)).await?;
     commit_account_if(database, done > 0, change, event, Ended::default()).await
 }
@@ -148,7 +152,8 @@ async fn change_proof(
     account: &Account,
     event: DirectoryEvent,
 ) -> DirectoryChange<bool> {
-    let mut change = begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor).await?;
+    let mut change =
+        begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
     let done = change.execute(statement).await?;
     let mut ended = Ended::default();
     if done > 0 {
