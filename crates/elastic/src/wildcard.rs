@@ -13,7 +13,9 @@ mod coverage;
 
 use std::fmt;
 
+use coverage::charge_comparisons;
 pub use coverage::covers;
+use latchkey_budget::{Budget, BudgetExceeded};
 
 /// Longest pattern that is evaluated, in bytes. Names of indices end at 255 bytes (Elasticsearch, "Create
 /// index"), and a pattern may escape each.
@@ -69,13 +71,23 @@ impl Wildcard {
         &self.text
     }
 
-    /// Whether it matches this name.
+    /// Whether it matches this name. The time that it takes is in proportion to the product of both lengths, at worst.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
         match &self.meaning {
             Meaning::Parts(parts) => name.len() <= NAME_LEN_MAX && matches(parts, name),
             Meaning::Unknown => false,
         }
+    }
+
+    /// The same where neither has a limit that makes this cheap.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`] when it would take more steps than the budget has.
+    pub fn matches_within(&self, name: &str, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
+        charge_comparisons(name, std::slice::from_ref(self), budget)?;
+        Ok(self.matches(name))
     }
 
     /// Whether it is evaluated: a regular expression is not.
@@ -140,6 +152,17 @@ impl NameSet {
     pub fn contains(&self, name: &str) -> bool {
         self.includes.iter().any(|pattern| pattern.matches(name))
             && !self.excludes.iter().any(|pattern| pattern.matches(name))
+    }
+
+    /// The same where neither the name nor the patterns have a limit that makes this cheap.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`] when it would take more steps than the budget has.
+    pub fn contains_within(&self, name: &str, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
+        charge_comparisons(name, &self.includes, budget)?;
+        charge_comparisons(name, &self.excludes, budget)?;
+        Ok(self.contains(name))
     }
 
     /// How many patterns it has.

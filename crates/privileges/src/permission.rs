@@ -158,9 +158,17 @@ impl EffectivePermission {
     }
 
     /// Whether it allows to run as this user.
-    #[must_use]
-    pub fn allows_run_as(&self, username: &str) -> bool {
-        self.sides().all(|side| side.run_as.contains(username))
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`] when that takes more steps than the budget has: roles and names may be long.
+    pub fn allows_run_as(&self, username: &str, budget: &mut Budget) -> Result<bool, BudgetExceeded> {
+        for side in self.sides() {
+            if !side.run_as.contains_within(username, budget)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// What each side grants. Only what all sides grant is granted. The limit of a key comes first, because

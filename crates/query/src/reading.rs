@@ -100,12 +100,8 @@ pub(super) fn scalar_text(node: &Node) -> Option<String> {
 
 /// The text of a value that must have one.
 pub(super) fn text_of(node: &Node) -> Result<String, ErrorCause> {
-    scalar_text(node).ok_or_else(|| {
-        ErrorCause::new(
-            ErrorType::IllegalState,
-            format!("Can't get text on a {} at {}", node.token(), node.position),
-        )
-    })
+    scalar_text(node)
+        .ok_or_else(|| parsing(node.position, format_args!("Can't get text on a {}", node.token())))
 }
 
 /// A boolean, or a text that is one.

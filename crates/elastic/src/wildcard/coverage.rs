@@ -54,7 +54,11 @@ pub fn covers(grants: &[&NameSet], asked: &NameSet, budget: &mut Budget) -> Resu
     Ok(true)
 }
 
-fn charge_comparisons(name: &str, patterns: &[Wildcard], budget: &mut Budget) -> Result<(), BudgetExceeded> {
+pub(super) fn charge_comparisons(
+    name: &str,
+    patterns: &[Wildcard],
+    budget: &mut Budget,
+) -> Result<(), BudgetExceeded> {
     for pattern in patterns {
         budget.spend(STEPS_PER_COMPARISON + name.len() * pattern.text.len() / COMPARISONS_PER_STEP)?;
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use latchkey_edge_ledger::{MayAdmit, Waiting};
-use latchkey_elastic::ErrorCause;
+use latchkey_elastic::{ErrorCause, TimeValue};
 use latchkey_key_feed::{Cursor, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_EDGES};
 use serde::Serialize;
@@ -56,7 +56,11 @@ pub(super) struct AskedWait {
 
 /// How long to wait; `None` if the request does not ask for it.
 fn wait_for_edges(parameters: &mut Parameters) -> Result<Option<Duration>, ErrorCause> {
-    let wait = parameters.time_value(WAIT_FOR_EDGES)?.map(|wait| wait.to_duration());
+    let wait = parameters.time_value(WAIT_FOR_EDGES)?;
+    if wait.is_some_and(TimeValue::is_minus_one) {
+        return Err(ErrorCause::illegal_argument(format!("[{WAIT_FOR_EDGES}] must not be negative")));
+    }
+    let wait = wait.map(|wait| wait.to_duration());
     if wait.is_some_and(|wait| wait > EDGE_WAIT_MAX) {
         return Err(ErrorCause::illegal_argument(format!(
             "[{WAIT_FOR_EDGES}] must not exceed {}s",
@@ -148,6 +152,7 @@ mod tests {
             ("wait_for_edges=60s", Ok(Some(Duration::from_secs(60)))),
             ("wait_for_edges=0", Ok(Some(Duration::ZERO))),
             ("wait_for_edges=61s", Err("[wait_for_edges] must not exceed 60s".to_owned())),
+            ("wait_for_edges=-1", Err("[wait_for_edges] must not be negative".to_owned())),
             (
                 "wait_for_edges=5",
                 Err("failed to parse setting [wait_for_edges] with value [5] as a time value: unit is missing or unrecognized".to_owned()),

@@ -162,8 +162,9 @@ async fn runs_as(call: &Allowed, runner: &Subject, username: &str) -> Result<Sub
         return Err(ErrorCause::new(ErrorType::Status, reason).into());
     };
     let info = call.authorization_of_user(user).await?;
+    let may_run_as = info.allows_run_as(username)?;
     let target = call.authenticator.realms().find(username).await?;
-    match target.filter(|target| target.enabled && info.permission.allows_run_as(username)) {
+    match target.filter(|target| target.enabled && may_run_as) {
         Some(target) => Ok(Subject::User(Arc::new(target))),
         None => {
             let reason = run_as_denial(&info.caller, username);

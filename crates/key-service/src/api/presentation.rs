@@ -15,20 +15,23 @@
 mod error_trace;
 mod yaml;
 
+use std::sync::LazyLock;
+
+use super::error::{ApiError, IsError};
+use super::media_type::AsksForYaml;
+use super::parameters::Parameters;
+use super::request_context::RequestContext;
+use crate::fair_permits::FairPermits;
 use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
 use axum::extract::Request;
 use axum::http::HeaderValue;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use latchkey_budget::{Allowance, Budget, BudgetExceeded, Principal};
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::{Member, Node, NodeValue};
 use latchkey_elastic::wildcard::Wildcard;
-use tokio::sync::Semaphore;
-
-use super::error::{ApiError, IsError};
-use super::media_type::AsksForYaml;
-use super::parameters::Parameters;
 
 /// Longest answer that is reshaped, in bytes; a longer one is sent as it is. Reshaping takes some ten times
 /// the memory.
@@ -38,14 +41,20 @@ const RESHAPED_LEN_MAX: usize = 8 * 1024 * 1024;
 /// meanwhile.
 const RESHAPED_VALUES_MAX: usize = 500_000;
 
-/// Most answers that are reshaped at once; others wait.
+/// Most answers that are reshaped at once, and of one principal; others wait.
 const RESHAPED_AT_ONCE_MAX: usize = 2;
+const RESHAPED_AT_ONCE_PER_PRINCIPAL_MAX: usize = 1;
+
+/// Most steps that it takes to compare the fields of an answer with patterns: a tenth of a second or two, with the worst
+/// patterns. An answer that would take more is sent as it is.
+const FILTER_STEPS_MAX: u64 = 16_000_000;
 
 /// From so many bytes on an answer is reshaped on a thread of its own.
 const RESHAPED_APART_LEN: u64 = 16 * 1024;
 
 /// Permits to reshape a long answer.
-static RESHAPING: Semaphore = Semaphore::const_new(RESHAPED_AT_ONCE_MAX);
+static RESHAPING: LazyLock<FairPermits> =
+    LazyLock::new(|| FairPermits::new(RESHAPED_AT_ONCE_MAX, RESHAPED_AT_ONCE_PER_PRINCIPAL_MAX));
 
 /// Most segments of all patterns together. Each is compared with each field of the answer.
 const SEGMENTS_MAX: usize = 100;
@@ -79,6 +88,7 @@ pub(super) async fn present(mut parameters: Parameters, request: Request, next: 
         Ok(presentation) => presentation,
         Err(cause) => return ApiError::from(cause).into_response(),
     };
+    let context = request.extensions().get::<RequestContext>().cloned();
     let response = next.run(request).await;
     let is_error = response.extensions().get::<IsError>().is_some();
     let presentation = if is_error { presentation.of_error() } else { presentation.of_success() };
@@ -89,7 +99,7 @@ pub(super) async fn present(mut parameters: Parameters, request: Request, next: 
     }
     let is_yaml = presentation.is_yaml;
     let (mut parts, body) = response.into_parts();
-    match reshaped(presentation, body, len).await {
+    match reshaped(presentation, body, len, context).await {
         Ok(bytes) => {
             parts.headers.remove(CONTENT_LENGTH);
             if is_yaml {
@@ -103,12 +113,21 @@ pub(super) async fn present(mut parameters: Parameters, request: Request, next: 
 
 /// A body of `len` bytes in its new shape. A long one waits for a permit before it is brought together in
 /// memory.
-async fn reshaped(presentation: Presentation, body: Body, len: u64) -> Result<Bytes, ApiError> {
+async fn reshaped(
+    presentation: Presentation,
+    body: Body,
+    len: u64,
+    context: Option<RequestContext>,
+) -> Result<Bytes, ApiError> {
     if len < RESHAPED_APART_LEN {
         return Ok(presentation.apply(to_bytes(body, RESHAPED_LEN_MAX).await.map_err(ApiError::internal)?));
     }
-    let permit = RESHAPING.acquire().await.map_err(ApiError::internal)?;
+    let nobody = || Principal::new("", "");
+    let principal = context.as_ref().and_then(RequestContext::principal).cloned().unwrap_or_else(nobody);
+    let permit = RESHAPING.take(&principal).await;
     let bytes = to_bytes(body, RESHAPED_LEN_MAX).await.map_err(ApiError::internal)?;
+    // What was asked is done by now, so its answer is sent all the same.
+    let Ok(permit) = permit else { return Ok(bytes) };
     let reshaping = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         presentation.apply(bytes)
@@ -155,15 +174,23 @@ impl Presentation {
         is_whole && !self.is_pretty && !self.is_yaml && !self.traces_errors
     }
 
+    fn filter(&self, node: &mut Node) -> Result<(), BudgetExceeded> {
+        let mut budget = Budget::alone(Allowance { steps: FILTER_STEPS_MAX, bytes: 0 });
+        drop_fields(node, &rests(&self.dropped), &mut budget)?;
+        if !self.kept.is_empty() && !keep_fields(node, &rests(&self.kept), &mut budget)? {
+            node.value = NodeValue::Object(Vec::new());
+        }
+        Ok(())
+    }
+
     /// An answer that cannot be read, because metadata nests too deep or has too many values, stays as it is.
     fn apply(&self, answer: Bytes) -> Bytes {
         let Ok(mut node) = Node::parse_within(RESHAPED_VALUES_MAX, &answer) else { return answer };
         if self.traces_errors {
             error_trace::add(&mut node);
         }
-        drop_fields(&mut node, &rests(&self.dropped));
-        if !self.kept.is_empty() && !keep_fields(&mut node, &rests(&self.kept)) {
-            node.value = NodeValue::Object(Vec::new());
+        if self.filter(&mut node).is_err() {
+            return answer;
         }
         let written = if self.is_yaml {
             yaml::write(&node)
@@ -181,6 +208,24 @@ impl Presentation {
     }
 }
 
+/// Keeps the elements that pass, until the budget ends.
+fn retain<T>(
+    elements: &mut Vec<T>,
+    mut passes: impl FnMut(&mut T) -> Result<bool, BudgetExceeded>,
+) -> Result<(), BudgetExceeded> {
+    let mut outcome = Ok(());
+    elements.retain_mut(|element| {
+        if outcome.is_err() {
+            return true;
+        }
+        passes(element).unwrap_or_else(|exceeded| {
+            outcome = Err(exceeded);
+            true
+        })
+    });
+    outcome
+}
+
 fn segments(pattern: &str) -> Vec<Segment> {
     pattern
         .split('.')
@@ -196,42 +241,51 @@ fn rests(patterns: &[Vec<Segment>]) -> Vec<Rest<'_>> {
 }
 
 /// Whether anything is left.
-fn keep_fields(node: &mut Node, rests: &[Rest<'_>]) -> bool {
+fn keep_fields(node: &mut Node, rests: &[Rest<'_>], budget: &mut Budget) -> Result<bool, BudgetExceeded> {
     match &mut node.value {
         NodeValue::Array(elements) => {
-            elements.retain_mut(|element| keep_fields(element, rests));
-            !elements.is_empty()
+            retain(elements, |element| keep_fields(element, rests, budget))?;
+            Ok(!elements.is_empty())
         }
         NodeValue::Object(members) => {
-            members.retain_mut(|Member { name, value, .. }| {
-                let (is_met, rests) = step(rests, name);
-                is_met || keep_fields(value, &rests)
-            });
-            !members.is_empty()
+            retain(members, |Member { name, value, .. }| {
+                let (is_met, rests) = step(rests, name, budget)?;
+                Ok(is_met || keep_fields(value, &rests, budget)?)
+            })?;
+            Ok(!members.is_empty())
         }
-        NodeValue::Boolean(_) | NodeValue::Null | NodeValue::Number { .. } | NodeValue::String(_) => false,
+        NodeValue::Boolean(_) | NodeValue::Null | NodeValue::Number { .. } | NodeValue::String(_) => {
+            Ok(false)
+        }
     }
 }
 
-fn drop_fields(node: &mut Node, rests: &[Rest<'_>]) {
+fn drop_fields(node: &mut Node, rests: &[Rest<'_>], budget: &mut Budget) -> Result<(), BudgetExceeded> {
     if rests.is_empty() {
-        return;
+        return Ok(());
     }
     match &mut node.value {
-        NodeValue::Array(elements) => elements.iter_mut().for_each(|element| drop_fields(element, rests)),
-        NodeValue::Object(members) => members.retain_mut(|Member { name, value, .. }| {
-            let (is_met, rests) = step(rests, name);
-            drop_fields(value, &rests);
-            !is_met
+        NodeValue::Array(elements) => {
+            elements.iter_mut().try_for_each(|element| drop_fields(element, rests, budget))
+        }
+        NodeValue::Object(members) => retain(members, |Member { name, value, .. }| {
+            let (is_met, rests) = step(rests, name, budget)?;
+            drop_fields(value, &rests, budget)?;
+            Ok(!is_met)
         }),
-        NodeValue::Boolean(_) | NodeValue::Null | NodeValue::Number { .. } | NodeValue::String(_) => {}
+        NodeValue::Boolean(_) | NodeValue::Null | NodeValue::Number { .. } | NodeValue::String(_) => Ok(()),
     }
 }
 
 /// Whether a field ends some pattern, and what remains of the others behind it.
-fn step<'a>(rests: &[Rest<'a>], name: &str) -> (bool, Vec<Rest<'a>>) {
+fn step<'a>(
+    rests: &[Rest<'a>],
+    name: &str,
+    budget: &mut Budget,
+) -> Result<(bool, Vec<Rest<'a>>), BudgetExceeded> {
     let mut is_met = false;
     let mut next: Vec<Rest<'a>> = Vec::new();
+    budget.spend(1 + rests.len())?;
     for rest in rests {
         let mut rest = *rest;
         // `**` may also match no field: then the field must match what follows it.
@@ -241,7 +295,7 @@ fn step<'a>(rests: &[Rest<'a>], name: &str) -> (bool, Vec<Rest<'a>>) {
             rest = after;
         }
         if let Some((Segment::Field(pattern), after)) = rest.split_first()
-            && pattern.matches(name)
+            && pattern.matches_within(name, budget)?
         {
             is_met |= after.is_empty();
             next.push(after);
@@ -250,7 +304,7 @@ fn step<'a>(rests: &[Rest<'a>], name: &str) -> (bool, Vec<Rest<'a>>) {
     // A remainder is a place in the parameters, so that equal ones lie at the same address.
     next.sort_unstable_by_key(|rest| (rest.as_ptr().addr(), rest.len()));
     next.dedup_by_key(|rest| (rest.as_ptr().addr(), rest.len()));
-    (is_met, next)
+    Ok((is_met, next))
 }
 
 #[cfg(test)]
@@ -301,6 +355,19 @@ mod tests {
         let long = "9".repeat(40);
         let long_answer: &'static str = format!(r#"{{"a":{long}}}"#).leak();
         assert_eq!(present("format=yaml", long_answer), format!("---\na: \"{long}\"\n"));
+    }
+
+    // Seen: sixteen such patterns kept a thread for a minute and a half, and nobody else had an answer reshaped meanwhile.
+    #[test]
+    fn an_answer_that_takes_too_long_to_filter_is_sent_as_it_is() {
+        let name = "a".repeat(900);
+        let many =
+            format!("{{{}}}", (0..400).map(|n| format!(r#""{name}{n}":{n}"#)).collect::<Vec<_>>().join(","));
+        let many: &'static str = many.leak();
+        let hostile = vec![format!("**.*{}b", "a".repeat(450)); 16].join(",");
+        assert_eq!(present(&format!("filter_path={hostile}"), many), many);
+        let kept = present("filter_path=*7,*a3*", many);
+        assert_eq!(kept.matches(&name).count(), 40 + 111 - 11, "those that end with 7 or begin with 3");
     }
 
     #[test]

@@ -86,6 +86,10 @@ pub(crate) const LONG_ROLES_MAX: usize = 4;
 /// Most of them for one user and his keys, so that others find a permit.
 pub(crate) const LONG_ROLES_PER_PRINCIPAL_MAX: usize = 1;
 
+/// What it may cost to find out whether somebody may run as a user: a thousand patterns of ordinary length. It is found
+/// out where requests are served, so it is some milliseconds with the worst patterns.
+pub(crate) const RUN_AS_STEPS_MAX: u64 = 200_000;
+
 /// What reading one may cost. One that an older version or an import has left may be longer than a new one.
 pub(crate) const LONG_ROLES_ALLOWANCE: Allowance = Allowance { steps: 32_000_000, bytes: LONG_ROLES_MEMORY };
 

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use latchkey_budget::{Budget, BudgetExceeded, Holding, Principal, SharedMemory};
+use latchkey_budget::{Allowance, Budget, BudgetExceeded, Holding, Principal, SharedMemory};
 use latchkey_privileges::caller::Caller;
 use latchkey_privileges::permission::EffectivePermission;
 use tokio::runtime::Handle;
@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use crate::lane::{Cost, Lane, LaneBounds};
 use crate::limits::work_limits::{
     LONG_ROLES_ALLOWANCE, LONG_ROLES_MAX, LONG_ROLES_MEMORY, LONG_ROLES_PER_PRINCIPAL_MAX,
-    ROLES_HELD_PER_BYTE,
+    ROLES_HELD_PER_BYTE, RUN_AS_STEPS_MAX,
 };
 use crate::model::stored_key::StoredKey;
 use crate::security::authentication::Subject;
@@ -56,6 +56,18 @@ pub(crate) struct WholeKey {
     /// The key.
     pub key: Arc<StoredKey>,
     _held: Option<Holding>,
+}
+
+impl AuthorizationInfo {
+    /// Whether he may run as this user.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetExceeded`] when his patterns are so many and so long that nobody may ask that of them.
+    pub(crate) fn allows_run_as(&self, username: &str) -> Result<bool, BudgetExceeded> {
+        let mut budget = Budget::alone(Allowance { steps: RUN_AS_STEPS_MAX, bytes: 0 });
+        self.permission.allows_run_as(username, &mut budget)
+    }
 }
 
 /// Why it is not known what somebody may do.

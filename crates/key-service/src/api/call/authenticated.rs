@@ -125,7 +125,7 @@ impl Authenticated {
         let mut refused_runner = None;
         if authentication.is_run_as() {
             let runner = authorization.of(authentication.authenticating(), teller).await?;
-            if !runner.permission.allows_run_as(&caller.username) {
+            if !runner.allows_run_as(&caller.username)? {
                 permission = Arc::new(EffectivePermission::nothing());
                 refused_runner = Some(runner.caller);
             } else if !authentication.is_known() {
