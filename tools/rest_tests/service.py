@@ -16,6 +16,10 @@ class Service:
     def __init__(self, latchkey):
         self.directory = tempfile.TemporaryDirectory()
         data = Path(self.directory.name, "data")
+        data.mkdir(mode=0o700)
+        # In a file, because tests count the native users.
+        create = ["user", "create", "--file", data / "users.toml", "--role", "superuser", USERNAME]
+        subprocess.run([latchkey, *create], input=PASSWORD, text=True, stdout=subprocess.DEVNULL, check=True)
         self.process = subprocess.Popen(
             [latchkey, "dev", "--json", "--listen=127.0.0.1:0", "-E", REALM, "--data", data],
             stdout=subprocess.PIPE,
@@ -23,8 +27,6 @@ class Service:
         )
         ready = json.loads(self.process.stdout.readline())
         self.url = ready["url"]
-        with Elasticsearch(self.url, basic_auth=(ready["username"], ready["password"])) as elastic:
-            elastic.security.put_user(username=USERNAME, password=PASSWORD, roles=["superuser"])
 
     def client(self, **named):
         return Elasticsearch(self.url, max_retries=0, request_timeout=60, **named)
