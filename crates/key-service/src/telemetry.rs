@@ -22,6 +22,7 @@ const BUILD_INFO: &str = "latchkey_build_info";
 const REQUESTS: &str = "latchkey_requests_total";
 const REQUEST_SECONDS: &str = "latchkey_request_duration_seconds";
 const KEYS_CREATED: &str = "latchkey_keys_created_total";
+const KEYS_EXPIRING: &str = "latchkey_keys_expiring";
 const KEYS_INVALIDATED: &str = "latchkey_keys_invalidated_total";
 const DIRECTORY_CHANGES: &str = "latchkey_directory_changes_total";
 const KEYS_REMOVED: &str = "latchkey_keys_removed_total";
@@ -143,6 +144,11 @@ pub fn key_set_unreadable() {
     counter!(KEY_SETS_UNREADABLE).increment(1);
 }
 
+/// So many keys end soon.
+pub fn keys_expiring(count: u64) {
+    gauge!(KEYS_EXPIRING).set(count as f64);
+}
+
 /// The store did not do what it was asked.
 pub fn store_failed(kind: &'static str) {
     counter!(STORE_ERRORS, "kind" => kind).increment(1);
@@ -161,6 +167,7 @@ fn describe() {
         "Time from a request to its answer, by route and method."
     );
     describe_counter!(KEYS_CREATED, "API keys made.");
+    describe_gauge!(KEYS_EXPIRING, "API keys that work and end within seven days, as of the last minute.");
     describe_counter!(KEYS_INVALIDATED, "API keys invalidated.");
     describe_counter!(KEYS_REMOVED, "Dead API keys removed for good.");
     describe_counter!(KEYS_ROTATED, "API keys given another secret.");

@@ -19,6 +19,7 @@ use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::clock::{Clock as _, SystemClock};
+use crate::expiring_keys;
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX, TLS_FILES_CHECK_INTERVAL, TLS_HANDSHAKE_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
 use crate::remover::Remover;
@@ -133,8 +134,9 @@ async fn serve(
     ready(Ready { address, knows_anybody })?;
     let upkeep = tokio::spawn(keep_up_telemetry());
     let removal = tokio::spawn(remover.keep_running());
+    let counting = tokio::spawn(expiring_keys::keep_counting(store.clone(), Arc::new(SystemClock)));
     server::serve(listener, limits, tls, app, stopping).await;
-    for task in [Some(upkeep), Some(removal), renewal].into_iter().flatten() {
+    for task in [Some(upkeep), Some(removal), Some(counting), renewal].into_iter().flatten() {
         task.abort();
     }
     // A request that outlived the server's patience may still hold a connection; nothing it does is

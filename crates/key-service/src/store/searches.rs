@@ -1,11 +1,13 @@
 //! What searches read of the keys.
 
 use latchkey_budget::Cancellation;
+use latchkey_key_feed::UnixMillis;
 use latchkey_query::OrderedPage;
 
 use crate::store::scan::Scan;
+use crate::store::sql::key_rows;
 use crate::store::sql::scan::Selection;
-use crate::store::{KeyFilter, KeyStore};
+use crate::store::{KeyFilter, KeyStore, StoreError};
 
 pub(crate) use crate::store::sql::searched_key::SearchedKey;
 
@@ -47,5 +49,14 @@ impl<'a> Searches<'a> {
     #[must_use]
     pub(crate) fn count(self, filter: &KeyFilter, cancellation: Cancellation) -> Scan<i64> {
         Scan::begin(self.0.database.clone(), Selection::count_of(filter), cancellation)
+    }
+
+    /// How many keys work at `after` and end at `until` or before.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the store cannot tell.
+    pub(crate) async fn ending_in(self, after: UnixMillis, until: UnixMillis) -> Result<u64, StoreError> {
+        key_rows::count_ending(&self.0.database, after, until).await
     }
 }

@@ -1,10 +1,13 @@
 //! `latchkey key list` and `latchkey key show`.
 
+use std::time::Duration;
+
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use http::Method;
+use latchkey_elastic::TimeValue;
 use latchkey_key_feed::UnixMillis;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::key::KEYS;
@@ -34,6 +37,9 @@ pub(super) struct ListArguments {
     /// Only keys that work now.
     #[arg(long)]
     active: bool,
+    /// Only keys that work now and end within this time, the next to end first.
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    expiring: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -61,13 +67,21 @@ pub(super) fn list(
             ("username", arguments.username.as_deref()),
             ("realm_name", arguments.realm.as_deref()),
             ("owner", arguments.mine.then_some("true")),
-            ("active_only", arguments.active.then_some("true")),
+            ("active_only", (arguments.active || arguments.expiring.is_some()).then_some("true")),
         ],
     );
     let answer = service.ask(Method::GET, &path, None)?;
+    let (keys, json) = match arguments.expiring {
+        Some(within) => {
+            let keys = ending_by(now.plus(within), items(&answer.json, "api_keys"));
+            let json = json!({"api_keys": keys}).to_string();
+            (keys, json)
+        }
+        None => (items(&answer.json, "api_keys").iter().collect(), answer.text),
+    };
     let mut table =
         Table::new(&["ID", "NAME", "OWNER", "REALM", "ROLES", "METADATA", "CREATED", "EXPIRES", "STATUS"]);
-    for key in items(&answer.json, "api_keys") {
+    for key in keys {
         table.row([
             text(key, "id"),
             text(key, "name"),
@@ -80,7 +94,7 @@ pub(super) fn list(
             standing(key, now).to_owned(),
         ]);
     }
-    Ok(Report { text: table.into_text(), json: answer.text })
+    Ok(Report { text: table.into_text(), json })
 }
 
 pub(super) fn show(
@@ -119,6 +133,22 @@ pub(super) fn show(
     }
     let text = format!("Key {}\n\n{}", text(key, "id"), fields.into_text());
     Ok(Report { text, json: answer.text })
+}
+
+/// The keys that end by then, the next first.
+fn ending_by(until: UnixMillis, keys: &[Value]) -> Vec<&Value> {
+    let expiration = |key: &&Value| key.get("expiration").and_then(Value::as_u64);
+    let mut ending: Vec<&Value> =
+        keys.iter().filter(|key| expiration(key).is_some_and(|at| at <= until.0)).collect();
+    ending.sort_by_key(expiration);
+    ending
+}
+
+fn duration(argument: &str) -> Result<Duration, String> {
+    match TimeValue::parse(argument, "expiring") {
+        Ok(within) if !within.is_minus_one() => Ok(within.to_duration()),
+        _ => Err("must be a whole number and one of the units s, m, h and d, such as 7d".to_owned()),
+    }
 }
 
 /// What has become of a key.
@@ -191,6 +221,20 @@ mod tests {
         assert_eq!(expiry(&json!({})), "never");
         let long = json!({"metadata": {"text": "x".repeat(50)}});
         assert_eq!(metadata(&long), format!("text={}…", "x".repeat(34)));
+    }
+
+    #[test]
+    fn of_keys_that_end_soon_the_next_comes_first() {
+        let keys =
+            [json!({"id": "a", "expiration": 9}), json!({"id": "b"}), json!({"id": "c", "expiration": 7})];
+        let ids =
+            |until| ending_by(UnixMillis(until), &keys).iter().map(|key| text(key, "id")).collect::<Vec<_>>();
+        assert_eq!(
+            (ids(6), ids(7), ids(9)),
+            (vec![], vec!["c".to_owned()], vec!["c".to_owned(), "a".to_owned()])
+        );
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 24 * 3_600)));
+        assert!(duration("-1").is_err() && duration("7").is_err());
     }
 
     #[test]

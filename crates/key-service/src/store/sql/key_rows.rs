@@ -50,6 +50,20 @@ pub(in crate::store) async fn any_is_active(
     Ok(database.fetch_optional(Query::new(active).bind(millis(now))).await?.is_some())
 }
 
+/// How many keys end after the one moment and not after the other.
+pub(in crate::store) async fn count_ending(
+    database: &SqlStore,
+    after: UnixMillis,
+    until: UnixMillis,
+) -> Result<u64, StoreError> {
+    // As the index has it: `api_key_by_expiration`.
+    let count = "select count(*) from api_key
+                 where expiration is not null and invalidation is null and expiration > ? and expiration <= ?";
+    let row = database.fetch_optional(Query::new(count).bind(millis(after)).bind(millis(until))).await?;
+    let count: i64 = row.map_or(Ok(0), |row| row.scalar())?;
+    Ok(u64::try_from(count).unwrap_or_default())
+}
+
 pub(in crate::store) async fn find_unread(
     database: &SqlStore,
     id: &str,

@@ -1,6 +1,7 @@
 use super::*;
 use crate::audit::{ChangeAction, ChangeEvent};
 use crate::store::invalidation;
+use crate::store::searches::Searches;
 use crate::store::{NamePattern, StoreError};
 
 async fn ids(store: &KeyStore, filter: KeyFilter) -> Vec<String> {
@@ -204,4 +205,24 @@ async fn keys_that_are_looked_up_together_are_each_as_they_are_now() {
             assert_eq!(found.unwrap(), expected, "{id}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_keys_that_end_soon_are_those_that_work_and_end_in_time() {
+    let ScratchStore { store, place: _place } = ScratchStore::new().await;
+    for (id, expiration) in [
+        ("never", None),
+        ("now", Some(10)),
+        ("soon", Some(11)),
+        ("last", Some(20)),
+        ("late", Some(21)),
+        ("ended", Some(15)),
+    ] {
+        let key = StoredKey { expiration: expiration.map(UnixMillis), ..key(id) };
+        store.create(key, actor(), UnixMillis(1)).await.unwrap();
+    }
+    let ended = KeyFilter { ids: Some(vec!["ended".to_owned()]), ..KeyFilter::default() };
+    store.invalidate(ended, actor(), UnixMillis(2)).await.unwrap();
+    assert_eq!(Searches::of(&store).ending_in(UnixMillis(10), UnixMillis(20)).await.unwrap(), 2);
+    assert_eq!(Searches::of(&store).ending_in(UnixMillis(21), UnixMillis(30)).await.unwrap(), 0);
 }
