@@ -1,5 +1,6 @@
 //! `latchkey key`: making, listing and ending API keys of a running service.
 
+mod check;
 pub(super) mod edge_wait;
 mod hits;
 mod invalidate;
@@ -40,6 +41,16 @@ pub(super) struct KeyArguments {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
+    /// Say whether a credential or secret is well-formed. It is asked for, or is a line of stdin; nothing of it is shown, and
+    /// no service is asked.
+    Check,
+    #[command(flatten)]
+    Asking(Box<AskingCommand>),
+}
+
+/// What is asked of a service.
+#[derive(Debug, Subcommand)]
+enum AskingCommand {
     /// Make a key. Its credential is shown this once.
     Create(CreateArguments),
     /// Make a key for somebody else, whose password or access token is asked for.
@@ -97,24 +108,28 @@ struct GrantArguments {
 }
 
 pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
-    arguments.command.check()?;
+    let as_json = arguments.connection.json;
+    let command = match arguments.command {
+        KeyCommand::Check => return check::check(as_json),
+        KeyCommand::Asking(command) => *command,
+    };
+    command.check()?;
     let service = arguments.connection.open()?;
     let now = SystemClock.now();
-    let as_json = arguments.connection.json;
     let acts_for_another = arguments.connection.acts_for_another();
-    let report = match arguments.command {
-        KeyCommand::Create(arguments) => return create(&service, &arguments, as_json),
-        KeyCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
-        KeyCommand::Invalidate(arguments) => return invalidate(&service, &arguments, as_json),
-        KeyCommand::List(arguments) => list::list(&service, &arguments, now)?,
-        KeyCommand::Rotate(arguments) => return rotate(&service, &arguments, acts_for_another, as_json),
-        KeyCommand::Show(arguments) => list::show(&service, &arguments, now)?,
-        KeyCommand::Update(arguments) => return update(&service, &arguments, acts_for_another, as_json),
+    let report = match command {
+        AskingCommand::Create(arguments) => return create(&service, &arguments, as_json),
+        AskingCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
+        AskingCommand::Invalidate(arguments) => return invalidate(&service, &arguments, as_json),
+        AskingCommand::List(arguments) => list::list(&service, &arguments, now)?,
+        AskingCommand::Rotate(arguments) => return rotate(&service, &arguments, acts_for_another, as_json),
+        AskingCommand::Show(arguments) => list::show(&service, &arguments, now)?,
+        AskingCommand::Update(arguments) => return update(&service, &arguments, acts_for_another, as_json),
     };
     report.print(as_json)
 }
 
-impl KeyCommand {
+impl AskingCommand {
     /// Refuses what is refused whoever asks, before a password is typed in vain.
     fn check(&self) -> Result<(), CommandFailed> {
         match self {

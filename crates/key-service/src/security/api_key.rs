@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
 use crate::model::precondition::Precondition;
+use crate::model::secret_form::SecretPrefix;
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::credential::ApiKeyCredential;
 use crate::store::key_entry::KeyEntry;
@@ -66,7 +67,7 @@ pub enum KeyRejection {
 }
 
 impl IssuedKey {
-    /// Draws a new key.
+    /// Draws a new key. Its secret begins with the prefix, if there is one.
     ///
     /// # Errors
     ///
@@ -74,6 +75,7 @@ impl IssuedKey {
     pub(crate) fn draw(
         randomness: &dyn Randomness,
         now: UnixMillis,
+        prefix: Option<&SecretPrefix>,
     ) -> Result<(Self, KeptSecrets), NoRandomness> {
         let mut id: [u8; KEY_ID_RANDOM_LEN] = draw(randomness)?;
         let time = now.0.to_be_bytes();
@@ -83,7 +85,7 @@ impl IssuedKey {
         // Base64url has no colon, and 20 characters are within the limit.
         let id = KeyId::try_from(URL_SAFE_NO_PAD.encode(id)).map_err(|_| NoRandomness)?;
         let salt = Salt::from_bytes(draw::<SALT_LEN>(randomness)?);
-        let (issued, digest) = Self::draw_secret(id, &salt, randomness)?;
+        let (issued, digest) = Self::draw_secret(id, &salt, randomness, prefix)?;
         Ok((issued, KeptSecrets::one(salt, digest)))
     }
 
@@ -96,8 +98,13 @@ impl IssuedKey {
         id: KeyId,
         salt: &Salt,
         randomness: &dyn Randomness,
+        prefix: Option<&SecretPrefix>,
     ) -> Result<(Self, SecretDigest), NoRandomness> {
-        let secret = Zeroizing::new(URL_SAFE_NO_PAD.encode(draw::<KEY_SECRET_RANDOM_LEN>(randomness)?));
+        let random = draw::<KEY_SECRET_RANDOM_LEN>(randomness)?;
+        let secret = match prefix {
+            Some(prefix) => prefix.secret(random),
+            None => Zeroizing::new(URL_SAFE_NO_PAD.encode(random)),
+        };
         let digest = SecretDigest::of(salt, &KeySecret::presented(secret.as_bytes().to_vec()));
         Ok((Self { id, secret }, digest))
     }
@@ -278,7 +285,7 @@ mod tests {
     use crate::store::tests::key;
 
     fn issue(now: u64) -> (IssuedKey, StoredKey) {
-        let (issued, kept) = IssuedKey::draw(&SystemRandomness, UnixMillis(now)).unwrap();
+        let (issued, kept) = IssuedKey::draw(&SystemRandomness, UnixMillis(now), None).unwrap();
         let key = StoredKey { secrets: kept, ..key(issued.id().as_str()) };
         (issued, key)
     }

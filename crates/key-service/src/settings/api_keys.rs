@@ -4,6 +4,7 @@
 //! [api_keys]
 //! default_lifetime = "90d"     # of a key of which nobody says when it ends; without, it does not
 //! max_lifetime = "365d"        # no key lives longer
+//! secret_prefix = "lk_live"    # new secrets begin with it and end with a checksum
 //! end_with_owner = true        # whoever disables or deletes a user ends the user's keys, unless told otherwise
 //! ```
 
@@ -12,10 +13,11 @@ use std::time::Duration;
 use latchkey_elastic::TimeValue;
 
 use crate::limits::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
+use crate::model::secret_form::SecretPrefix;
 use crate::settings::section::Section;
 
 /// What holds for every key that is made here.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyPolicy {
     /// How long a key lives of which nobody says when it ends; `None` is for ever, as in Elasticsearch.
     pub default_lifetime: Option<Duration>,
@@ -24,19 +26,26 @@ pub struct KeyPolicy {
     /// Whether the keys of a user who is disabled or deleted end with that, unless the request says
     /// otherwise.
     pub end_with_owner: bool,
+    /// What new secrets begin with; `None` is nothing, as in Elasticsearch.
+    pub secret_prefix: Option<SecretPrefix>,
 }
 
 pub(super) fn read(mut section: Section<'_>) -> KeyPolicy {
     let default_lifetime = lifetime(&mut section, "default_lifetime");
     let max_lifetime = lifetime(&mut section, "max_lifetime");
     let end_with_owner = section.flag("end_with_owner").unwrap_or_default();
+    let secret_prefix = section.parsed(
+        "secret_prefix",
+        "must be words of small letters and digits with _ between them, at most 20 characters, such as lk_live",
+        SecretPrefix::parse,
+    );
     if let (Some(default), Some(max)) = (default_lifetime, max_lifetime)
         && default > max
     {
         section.problem("default_lifetime", "must not be longer than max_lifetime");
     }
     section.end();
-    KeyPolicy { default_lifetime, max_lifetime, end_with_owner }
+    KeyPolicy { default_lifetime, max_lifetime, end_with_owner, secret_prefix }
 }
 
 fn lifetime(section: &mut Section<'_>, field: &'static str) -> Option<Duration> {

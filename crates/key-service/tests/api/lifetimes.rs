@@ -15,7 +15,7 @@ async fn service(default_days: Option<u64>, max_days: Option<u64>) -> Service {
     let key_policy = KeyPolicy {
         default_lifetime: default_days.map(days),
         max_lifetime: max_days.map(days),
-        end_with_owner: false,
+        ..KeyPolicy::default()
     };
     Service::with(ServiceSettings { key_policy, ..ServiceSettings::default() }).await
 }

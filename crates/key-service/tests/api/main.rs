@@ -67,6 +67,7 @@ mod run_as;
 #[path = "../../src/store/scratch.rs"]
 mod scratch;
 mod searched_log;
+mod secret_forms;
 mod service;
 mod shut_out;
 mod tls;

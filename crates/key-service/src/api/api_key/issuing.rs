@@ -19,6 +19,7 @@ use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::precondition::Precondition;
 use crate::model::realm_name::RealmName;
+use crate::model::secret_form::SecretPrefix;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::randomness::Randomness;
 use crate::security::api_key::{IssuedKey, VerifiedKey};
@@ -197,10 +198,11 @@ pub(super) async fn issue(
     now: UnixMillis,
 ) -> Result<Issued<Vec<CreatedKey>>, ApiError> {
     let keys = Arc::new(keys);
+    let prefix = &call.settings.key_policy.secret_prefix;
     let are_long = are_longer_than(LONG_TEXTS_LEN, keys.iter().map(NewKey::texts));
     for _ in 0..KEY_ID_DRAWS_MAX {
-        let (of, randomness) = (Arc::clone(&keys), Arc::clone(&call.randomness));
-        let draw = move || draw_all(&of, randomness.as_ref(), now);
+        let (of, randomness, prefix) = (Arc::clone(&keys), Arc::clone(&call.randomness), prefix.clone());
+        let draw = move || draw_all(&of, randomness.as_ref(), now, prefix.as_ref());
         let Drawn { shown, kept } = if are_long { call.question(move |_| draw()).await? } else { draw()? };
         match call.store.add(kept, action, actor.clone(), now).await {
             Ok(cursor) => return Ok(Issued { created: shown, cursor }),
@@ -227,11 +229,16 @@ pub(super) async fn issue_one(
 }
 
 /// Draws ids and secrets. A key that an edge could not hold is reported as a problem.
-fn draw_all(keys: &[NewKey], randomness: &dyn Randomness, now: UnixMillis) -> Result<Drawn, ApiError> {
+fn draw_all(
+    keys: &[NewKey],
+    randomness: &dyn Randomness,
+    now: UnixMillis,
+    prefix: Option<&SecretPrefix>,
+) -> Result<Drawn, ApiError> {
     let mut drawn = Drawn { shown: Vec::with_capacity(keys.len()), kept: Vec::with_capacity(keys.len()) };
     let mut problems = ValidationProblems::new();
     for key in keys {
-        let (shown, kept) = key.draw(randomness, now)?;
+        let (shown, kept) = key.draw(randomness, now, prefix)?;
         problems.extend(kept.problems_of_size());
         drawn.shown.push(shown);
         drawn.kept.push(kept);
@@ -250,8 +257,9 @@ impl NewKey {
         &self,
         randomness: &dyn Randomness,
         now: UnixMillis,
+        prefix: Option<&SecretPrefix>,
     ) -> Result<(CreatedKey, StoredKey), ApiError> {
-        let (issued, kept) = IssuedKey::draw(randomness, now).map_err(ApiError::internal)?;
+        let (issued, kept) = IssuedKey::draw(randomness, now, prefix).map_err(ApiError::internal)?;
         let stored = StoredKey {
             id: issued.id().clone(),
             secrets: kept,

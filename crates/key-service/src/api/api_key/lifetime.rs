@@ -91,7 +91,7 @@ mod tests {
         let policy = KeyPolicy {
             default_lifetime: default.map(|days| DAY * days),
             max_lifetime: max.map(|days| DAY * days),
-            end_with_owner: false,
+            ..KeyPolicy::default()
         };
         let end = asked.of_new_key(&policy, NOW);
         end.map(|end| end.map(|end| (end.0 - NOW.0) / 86_400_000)).map_err(|cause| cause.reason().to_owned())

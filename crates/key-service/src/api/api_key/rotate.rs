@@ -57,7 +57,8 @@ pub(in crate::api) async fn rotate(mut call: Incoming<RequestBody>) -> Result<Re
     let not_found = || ApiError::from(refused(&id, UpdateRefusal::NotFound));
     let entry = call.store.find_entry(&id).await?.ok_or_else(not_found)?;
     let salt = entry.secrets.salt;
-    let (issued, next) = IssuedKey::draw_secret(entry.id.clone(), &salt, call.randomness.as_ref())
+    let prefix = call.settings.key_policy.secret_prefix.as_ref();
+    let (issued, next) = IssuedKey::draw_secret(entry.id.clone(), &salt, call.randomness.as_ref(), prefix)
         .map_err(ApiError::internal)?;
     let until = overlap.end(now);
     let rotation = KeyRotation { id: id.clone(), by, salt, next, until };

@@ -98,7 +98,7 @@ async fn keys_end_with_their_owner_when_that_is_asked() {
 async fn a_setting_ends_keys_with_their_owner_unless_the_request_says_otherwise() {
     let key_policy = KeyPolicy { end_with_owner: true, ..KeyPolicy::default() };
     for (query, ends) in [("", true), ("?with_keys", true), ("?with_keys=false", false)] {
-        let service = Service::with(ServiceSettings { key_policy, ..settings() }).await;
+        let service = Service::with(ServiceSettings { key_policy: key_policy.clone(), ..settings() }).await;
         service.elastic().put(ALICE, &alice(true)).await;
         let keys = keys(&service).await;
         let answer = shut_out_by(&service, "disable", query).await;

@@ -1,0 +1,57 @@
+//! `latchkey key check`: whether a text is well-formed, without asking the service and without showing the text.
+
+use std::str;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+
+use crate::cli::CommandFailed;
+use crate::cli::report::Report;
+use crate::cli::secret_input::secret;
+use crate::model::secret_form::{MalformedSecret, SecretForm};
+
+/// Reads the text from the terminal or from stdin.
+pub(super) fn check(as_json: bool) -> Result<(), CommandFailed> {
+    let text = secret(None, None, "credential or secret")?;
+    let form = form_of(text.expose().trim())
+        .map_err(|malformed| CommandFailed::new(format!("this is not well-formed: {malformed}")))?;
+    let (prefix, text) = match form {
+        SecretForm::Plain => (None, "This is well-formed. Without a prefix there is no checksum.".to_owned()),
+        SecretForm::Prefixed(prefix) => {
+            let text = format!("This is well-formed: the prefix is {prefix}, and the checksum is right.");
+            (Some(prefix.to_string()), text)
+        }
+    };
+    Report { text, json: json!({"well_formed": true, "prefix": prefix}).to_string() }.print(as_json)
+}
+
+/// The form of a secret, of `id:secret`, or of the Base64 of that.
+fn form_of(text: &str) -> Result<SecretForm, MalformedSecret> {
+    let of_pair = |pair: &str| pair.split_once(':').map(|(_, secret)| SecretForm::of(secret));
+    if let Some(form) = of_pair(text) {
+        return form;
+    }
+    let decoded = STANDARD.decode(text).ok();
+    let pair = decoded.as_deref().and_then(|bytes| str::from_utf8(bytes).ok());
+    pair.and_then(of_pair).unwrap_or_else(|| SecretForm::of(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::secret_form::SecretPrefix;
+
+    #[test]
+    fn a_secret_is_found_by_itself_with_its_id_and_encoded() {
+        let secret = SecretPrefix::parse("lk_live").unwrap().secret([3; 16]);
+        let pair = format!("VuaCfGcBCdbkQm-e5aOx:{}", *secret);
+        for text in [secret.as_str(), &pair, &STANDARD.encode(&pair)] {
+            assert!(matches!(form_of(text), Ok(SecretForm::Prefixed(_))));
+        }
+        let other = pair.replace("lk_live", "lk_test");
+        assert_eq!(form_of(&other), Err(MalformedSecret::Checksum));
+        assert_eq!(form_of(&STANDARD.encode(other)), Err(MalformedSecret::Checksum));
+        assert_eq!(form_of("hello"), Err(MalformedSecret::Form));
+    }
+}
