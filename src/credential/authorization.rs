@@ -40,15 +40,20 @@ fn read(scheme: Scheme, value: &[u8]) -> Option<Carried> {
         (Scheme::ApiKey, Authorization::Encoded(encoded)) => Some(decode(encoded)),
         (Scheme::ApiKey, Authorization::SchemeAlone) => Some(Err(MalformedCredential::Empty)),
         (Scheme::ApiKey, Authorization::SpaceMissing) => Some(Err(MalformedCredential::SpaceMissing)),
-        (Scheme::Basic | Scheme::Bearer, Authorization::Encoded(encoded)) => shaped(encoded).map(Ok),
+        (Scheme::Basic | Scheme::Bearer, Authorization::Encoded(encoded)) => shaped(scheme, encoded).map(Ok),
         (Scheme::Basic | Scheme::Bearer, _) => None,
     }
 }
 
-/// The credential, if the text has the shape of one.
-fn shaped(encoded: &[u8]) -> Option<Credential> {
+/// The credential, if the text has the shape of one. The one token of a key is for bearers.
+fn shaped(scheme: Scheme, encoded: &[u8]) -> Option<Credential> {
     if encoded.len() > CREDENTIAL_LEN_MAX {
         return None;
+    }
+    if scheme == Scheme::Bearer
+        && let Some(token) = DecodedCredential::of_token(encoded)
+    {
+        return Credential::try_from(token).ok();
     }
     let decoded = DecodedCredential::decode(encoded).ok().filter(DecodedCredential::is_text)?;
     Credential::try_from(decoded).ok()

@@ -1,6 +1,6 @@
 //! Where a credential may come from.
 
-use latchkey_key_feed::credential::{Scheme, trimmed};
+use latchkey_key_feed::credential::{DecodedCredential, Scheme, trimmed};
 
 use super::{Credential, MalformedCredential, authorization, cookie, decode, plain, query};
 use crate::headers::{Headers, look_alike};
@@ -41,9 +41,9 @@ pub enum Place {
 /// How a named place writes a credential. Each place has one format, so that no text can be read in two ways.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceFormat {
-    /// The Base64 of `id:secret`.
+    /// The Base64 of `id:secret`, or the token of a key.
     Encoded,
-    /// `id:secret` as it is.
+    /// `id:secret` as it is, or the token of a key.
     IdSecret,
 }
 
@@ -146,10 +146,15 @@ impl SourceFormat {
             _ if value.is_empty() => Err(MalformedCredential::Empty),
             // No Base64 has a comma. Somebody has joined two headers.
             Self::Encoded if value.contains(&b',') => Err(MalformedCredential::Duplicate),
-            Self::Encoded => decode(value),
-            Self::IdSecret => plain(value),
+            Self::Encoded => of_token(value).unwrap_or_else(|| decode(value)),
+            Self::IdSecret => of_token(value).unwrap_or_else(|| plain(value)),
         }
     }
+}
+
+/// The one token that holds id and secret of a key. Neither Base64 nor `id:secret` looks like it.
+fn of_token(value: &[u8]) -> Option<Carried> {
+    DecodedCredential::of_token(value).map(Credential::try_from)
 }
 
 /// The only one of these values. Several are a mistake, whatever they are.

@@ -36,7 +36,8 @@ pub(crate) enum Meaning {
     Absent,
     /// It has this credential.
     Key {
-        /// The secret of the key `id`.
+        /// The key's id, and its secret.
+        id: &'static str,
         secret: &'static str,
         /// The path and query that the upstream gets.
         target: &'static str,
@@ -57,7 +58,13 @@ const fn key(target: &'static str, headers: Headers) -> Meaning {
 }
 
 const fn key_with(secret: &'static str, target: &'static str, headers: Headers) -> Meaning {
-    Meaning::Key { secret, target, headers }
+    Meaning::Key { id: "id", secret, target, headers }
+}
+
+/// The key of [`ONE_TOKEN`].
+const fn key_of_token(target: &'static str, headers: Headers) -> Meaning {
+    let (id, secret) = ("VuaCfGcBCdbkQm-e5aOx", "lk_live_00000000000000000000004K2bhn");
+    Meaning::Key { id, secret, target, headers }
 }
 
 const ABSENT: Meaning = Meaning::Absent;
@@ -71,8 +78,42 @@ const ID_EMPTY: Meaning = Meaning::Malformed("credential_id_empty");
 /// A JSON Web Token, cut short.
 const TOKEN: (&str, &str) = ("authorization", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhOmIifQ.c2ln");
 
+/// An id and a secret with a prefix and a checksum, in one text; and with another checksum.
+const ONE_TOKEN: &str = "lk_live_VuaCfGcBCdbkQm-e5aOx_00000000000000000000004K2bhn";
+const NO_TOKEN: &str = "lk_live_VuaCfGcBCdbkQm-e5aOx_00000000000000000000004K2bhm";
+
 /// The cases.
 pub(crate) const CASES: &[Case] = &[
+    // The token of a key.
+    case(
+        "one token",
+        "/s",
+        &[("authorization", "Bearer lk_live_VuaCfGcBCdbkQm-e5aOx_00000000000000000000004K2bhn")],
+        key_of_token("/s", &[]),
+    ),
+    case("one token in a header", "/s", &[("x-api-key", ONE_TOKEN)], key_of_token("/s", &[])),
+    case("one token in a plain header", "/s", &[("x-plain-key", ONE_TOKEN)], key_of_token("/s", &[])),
+    case(
+        "one token in the query",
+        "/s?api_key=lk_live_VuaCfGcBCdbkQm-e5aOx_00000000000000000000004K2bhn&a=1",
+        &[],
+        key_of_token("/s?a=1", &[]),
+    ),
+    case(
+        "one token after ApiKey",
+        "/s",
+        &[("authorization", "ApiKey lk_live_VuaCfGcBCdbkQm-e5aOx_00000000000000000000004K2bhn")],
+        BAD_BASE64,
+    ),
+    case(
+        "a token with another checksum",
+        "/s",
+        &[("authorization", "Bearer lk_live_VuaCfGcBCdbkQm-e5aOx_00000000000000000000004K2bhm")],
+        ABSENT,
+    ),
+    case("a header with another checksum", "/s", &[("x-api-key", NO_TOKEN)], BAD_BASE64),
+    case("a plain header with another checksum", "/s", &[("x-plain-key", NO_TOKEN)], COLON_MISSING),
+    case("a token twice", "/s", &[("x-api-key", ONE_TOKEN), ("x-plain-key", ONE_TOKEN)], DUPLICATE),
     // The `authorization` header.
     case("ApiKey", "/s?a=1", &[("authorization", "ApiKey aWQ6c2VjcmV0")], key("/s?a=1", &[])),
     case("Bearer", "/s", &[("authorization", "Bearer aWQ6c2VjcmV0")], key("/s", &[])),

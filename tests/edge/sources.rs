@@ -84,9 +84,9 @@ fn every_case_means_at_the_edge_what_it_means_to_the_parser() {
     for (index, case) in CASES.iter().enumerate() {
         let request = request(index, case.target, case.headers);
         match case.meaning {
-            Meaning::Key { secret, target, headers } => {
-                stage.keys.put(key("id", secret));
-                stage.await_admitted(&encoded("id", secret));
+            Meaning::Key { id, secret, target, headers } => {
+                stage.keys.put(key(id, secret));
+                stage.await_admitted(&encoded(id, secret));
                 let answer = stage.send(&request);
                 assert_eq!(answer.status, 200, "{}: {}", case.name, answer.text());
                 arrived(&stage, case.name, &moved(index, target), headers);

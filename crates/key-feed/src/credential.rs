@@ -132,6 +132,13 @@ impl DecodedCredential {
         Self::of(decode_base64(encoded).ok_or(UndecodableCredential::NotBase64)?)
     }
 
+    /// Takes the one token apart that holds an id and a secret; `None` when the text is none.
+    #[must_use]
+    pub fn of_token(text: &[u8]) -> Option<Self> {
+        let (id, secret) = crate::of_token(text)?;
+        Some(Self { id: id.as_bytes().to_vec(), secret: KeySecret::presented(secret.as_bytes().to_vec()) })
+    }
+
     /// Takes id and secret apart, where they are sent as they are.
     ///
     /// # Errors

@@ -4,6 +4,9 @@
 /// be longer, and its document ids end at 512 bytes.
 pub const KEY_ID_LEN_MAX: usize = 512;
 
+/// Longest prefix of secrets, in bytes.
+pub const SECRET_PREFIX_LEN_MAX: usize = 20;
+
 /// Length of a salt in bytes: 128 bits, the shortest that NIST SP 800-132 (section 5.1) accepts.
 pub const SALT_LEN: usize = 16;
 

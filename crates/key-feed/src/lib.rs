@@ -20,6 +20,7 @@ mod key_id;
 mod key_record;
 mod millis;
 mod secret;
+mod secret_form;
 
 pub use edge_instance::{EdgeInstance, InvalidEdgeInstance};
 pub use edge_name::{EdgeName, InvalidEdgeName};
@@ -37,3 +38,4 @@ pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, is_expired};
 pub use millis::{MonotonicMillis, UnixMillis, whole_millis};
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
+pub use secret_form::{MalformedSecret, SecretForm, SecretPrefix, of_token, token_of};

@@ -227,9 +227,6 @@ pub const KEY_ID_RANDOM_LEN: usize = 15;
 /// Random bytes of a key's secret: 128 bits, 22 characters of Base64 without padding.
 pub const KEY_SECRET_RANDOM_LEN: usize = 16;
 
-/// Longest prefix of new secrets, in bytes.
-pub const SECRET_PREFIX_LEN_MAX: usize = 20;
-
 /// Random bytes of an epoch: 128 bits.
 pub const EPOCH_RANDOM_LEN: usize = 16;
 

@@ -6,7 +6,6 @@ pub mod password;
 pub(crate) mod password_stamp;
 pub(crate) mod precondition;
 pub mod realm_name;
-pub mod secret_form;
 pub(crate) mod source;
 pub mod stored_key;
 pub(crate) mod stored_token;

@@ -45,8 +45,8 @@ fn every_case_means_what_it_should_and_leaves_the_rest_alone() {
         let left = stripped(&sources, &request);
         match (&found, case.meaning) {
             (Ok(None), Meaning::Absent) => assert_eq!(left, request, "{name}"),
-            (Ok(Some(credential)), Meaning::Key { secret, target, headers }) => {
-                let expected = ("id", secret.as_bytes());
+            (Ok(Some(credential)), Meaning::Key { id, secret, target, headers }) => {
+                let expected = (id, secret.as_bytes());
                 assert_eq!((credential.id.as_str(), credential.secret.expose()), expected, "{name}");
                 assert_eq!(left, self::request(target, headers), "{name}");
             }

@@ -181,6 +181,7 @@ fn created(answer: Answer, traits: &NewKeyTraits, as_json: bool) -> Result<(), C
     fields.add("name", text("name"));
     fields.add("expires", expiration.map_or_else(|| "never".to_owned(), date));
     fields.add("credential", text("encoded"));
+    fields.add("token", check::token(text("id"), text("api_key")));
     let edges = EdgesReached::of(&answer.json);
     let reached = edges.as_ref().map(|edges| edges.told(Before::Lacks, SystemClock.now()));
     let text = format!(

@@ -14,10 +14,10 @@ use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
 use crate::model::precondition::Precondition;
-use crate::model::secret_form::SecretPrefix;
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::credential::ApiKeyCredential;
 use crate::store::key_entry::KeyEntry;
+use latchkey_key_feed::SecretPrefix;
 
 /// Bytes of the time at the start of an id: enough milliseconds for 8,900 years.
 const ID_TIME_LEN: usize = 6;

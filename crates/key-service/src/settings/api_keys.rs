@@ -13,8 +13,8 @@ use std::time::Duration;
 use latchkey_elastic::TimeValue;
 
 use crate::limits::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
-use crate::model::secret_form::SecretPrefix;
 use crate::settings::section::Section;
+use latchkey_key_feed::SecretPrefix;
 
 /// What holds for every key that is made here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

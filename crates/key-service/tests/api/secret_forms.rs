@@ -1,7 +1,7 @@
 //! Secrets with a prefix and a checksum.
 
 use axum::http::StatusCode;
-use latchkey_key_service::model::secret_form::{SecretForm, SecretPrefix};
+use latchkey_key_feed::{SecretForm, SecretPrefix, of_token, token_of};
 use latchkey_key_service::settings::{KeyPolicy, ServiceSettings};
 use regex::Regex;
 use serde_json::json;
@@ -45,6 +45,8 @@ async fn with_a_prefix_every_new_secret_has_a_form_that_scanners_recognise() {
         assert!(matches!(SecretForm::of(&key.secret), Ok(SecretForm::Prefixed(_))));
         let text = format!("curl -H 'x: {}:{}'", key.id, key.secret);
         assert_eq!(expression.find(&text).map(|found| found.as_str()), Some(key.secret.as_str()));
+        let token = token_of(&key.id, &key.secret).unwrap();
+        assert_eq!(of_token(token.as_bytes()).unwrap(), (key.id.as_str(), key.secret.clone().into()));
         assert_eq!(service.key(key).get("/_security/_authenticate").await.status, StatusCode::OK);
     }
     assert_ne!(made[0].secret, made[1].secret);

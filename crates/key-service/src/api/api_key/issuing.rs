@@ -19,7 +19,6 @@ use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::precondition::Precondition;
 use crate::model::realm_name::RealmName;
-use crate::model::secret_form::SecretPrefix;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::randomness::Randomness;
 use crate::security::api_key::{IssuedKey, VerifiedKey};
@@ -28,6 +27,7 @@ use crate::settings::KeyPolicy;
 use crate::store::StoreError;
 use crate::store::rotation::RotatedKey;
 use crate::store::written_len::are_longer_than;
+use latchkey_key_feed::SecretPrefix;
 
 /// A key before it has an id and a secret.
 #[derive(Clone, Debug)]

@@ -4,12 +4,12 @@ use std::str;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use latchkey_key_feed::{MalformedSecret, SecretForm, of_token, token_of};
 use serde_json::json;
 
 use crate::cli::CommandFailed;
 use crate::cli::report::Report;
 use crate::cli::secret_input::secret;
-use crate::model::secret_form::{MalformedSecret, SecretForm};
 
 /// Reads the text from the terminal or from stdin.
 pub(super) fn check(as_json: bool) -> Result<(), CommandFailed> {
@@ -26,11 +26,19 @@ pub(super) fn check(as_json: bool) -> Result<(), CommandFailed> {
     Report { text, json: json!({"well_formed": true, "prefix": prefix}).to_string() }.print(as_json)
 }
 
-/// The form of a secret, of `id:secret`, or of the Base64 of that.
+/// The one text that holds id and secret, as the gate takes it; nothing where the secret has no prefix.
+pub(super) fn token(id: &str, secret: &str) -> String {
+    token_of(id, secret).map_or_else(String::new, |token| token.to_string())
+}
+
+/// The form of a secret, of `id:secret`, of the Base64 of that, or of the secret in a token.
 fn form_of(text: &str) -> Result<SecretForm, MalformedSecret> {
     let of_pair = |pair: &str| pair.split_once(':').map(|(_, secret)| SecretForm::of(secret));
     if let Some(form) = of_pair(text) {
         return form;
+    }
+    if let Some((_, secret)) = of_token(text.as_bytes()) {
+        return SecretForm::of(&secret);
     }
     let decoded = STANDARD.decode(text).ok();
     let pair = decoded.as_deref().and_then(|bytes| str::from_utf8(bytes).ok());
@@ -40,13 +48,14 @@ fn form_of(text: &str) -> Result<SecretForm, MalformedSecret> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::secret_form::SecretPrefix;
+    use latchkey_key_feed::SecretPrefix;
 
     #[test]
     fn a_secret_is_found_by_itself_with_its_id_and_encoded() {
         let secret = SecretPrefix::parse("lk_live").unwrap().secret([3; 16]);
         let pair = format!("VuaCfGcBCdbkQm-e5aOx:{}", *secret);
-        for text in [secret.as_str(), &pair, &STANDARD.encode(&pair)] {
+        for text in [secret.as_str(), &pair, &STANDARD.encode(&pair), &token("VuaCfGcBCdbkQm-e5aOx", &secret)]
+        {
             assert!(matches!(form_of(text), Ok(SecretForm::Prefixed(_))));
         }
         let other = pair.replace("lk_live", "lk_test");

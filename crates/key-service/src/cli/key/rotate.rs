@@ -7,6 +7,7 @@ use latchkey_elastic::TimeValue;
 use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
+use crate::cli::key::check::token;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::hits::Hits;
 use crate::cli::report::{Fields, Report, date, harmless, text};
@@ -76,6 +77,7 @@ fn print(answer: Answer, as_json: bool) -> Result<(), CommandFailed> {
     fields.add("id", text(json, "id"));
     fields.add("name", text(json, "name"));
     fields.add("credential", text(json, "encoded"));
+    fields.add("token", token(&text(json, "id"), &text(json, "api_key")));
     fields.add(
         "secret before",
         until.map_or_else(|| "has ended".to_owned(), |end| format!("works until {}", date(end))),

@@ -1,4 +1,4 @@
-//! How the secret of a new key is written.
+//! How the secret of a new key is written, and the one token that holds a key's id and such a secret.
 //!
 //! ```text
 //! without a prefix    22 characters of Base64 for URLs: 128 random bits
@@ -6,6 +6,8 @@
 //! prefix            = word *("_" word)          ; word = 1*(a-z / 0-9), it begins with a letter
 //! random            = 22 characters of 0-9A-Za-z ; 128 random bits, in base 62
 //! checksum          =  6 characters of 0-9A-Za-z ; CRC-32 (IEEE 802.3) of all before it, in base 62
+//! token             = prefix "_" id "_" random checksum
+//! id                = 20 characters of 0-9A-Za-z, "-" and "_": the id of a key that was made by a key service
 //! ```
 //!
 //! The second form is what programmes that look for leaked secrets recognise, and tell from what only looks like one
@@ -13,15 +15,22 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
+use crc::{CRC_32_ISO_HDLC, Crc, NoTable};
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::limits::{KEY_SECRET_RANDOM_LEN, SECRET_PREFIX_LEN_MAX};
+use crate::format_limits::SECRET_PREFIX_LEN_MAX;
+
+/// Without a table, which would be larger than everything else here.
+const CHECKSUM: Crc<u32, NoTable> = Crc::<u32, NoTable>::new(&CRC_32_ISO_HDLC);
 
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// Digits of 128 bits in base 62, and of 32 bits.
 const RANDOM_DIGITS: usize = 22;
 const CHECKSUM_DIGITS: usize = 6;
+
+/// Characters of an id that a key service has made.
+const ID_LEN: usize = 20;
 
 /// What new secrets begin with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,13 +46,11 @@ pub enum SecretForm {
 }
 
 /// Why a text is no secret of this service. Nothing of it is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MalformedSecret {
     /// It has a prefix, and the checksum is another one.
-    #[error("its checksum is wrong: a character is missing or another one")]
     Checksum,
     /// It is in neither form.
-    #[error("it has neither the form of a secret without a prefix nor that of one with a prefix")]
     Form,
 }
 
@@ -62,14 +69,21 @@ impl SecretPrefix {
 
     /// A secret of these random bits.
     #[must_use]
-    pub(crate) fn secret(&self, random: [u8; KEY_SECRET_RANDOM_LEN]) -> Zeroizing<String> {
+    pub fn secret(&self, random: [u8; 16]) -> Zeroizing<String> {
         let mut secret =
             Zeroizing::new(String::with_capacity(self.0.len() + 1 + RANDOM_DIGITS + CHECKSUM_DIGITS));
         secret.push_str(&self.0);
         secret.push('_');
-        push_base62(&mut secret, u128::from_be_bytes(random), RANDOM_DIGITS);
-        let checksum = crc32fast::hash(secret.as_bytes());
-        push_base62(&mut secret, checksum.into(), CHECKSUM_DIGITS);
+        let mut rest = u128::from_be_bytes(random);
+        let random = Zeroizing::new(digits::<RANDOM_DIGITS>(|| {
+            let digit = rest % 62;
+            rest /= 62;
+            usize::try_from(digit).unwrap_or_default()
+        }));
+        rest.zeroize();
+        secret.extend(random.iter().map(|digit| char::from(*digit)));
+        let checksum = checksum_of(&secret);
+        secret.extend(checksum.map(char::from));
         secret
     }
 }
@@ -81,7 +95,6 @@ impl SecretForm {
     ///
     /// [`MalformedSecret`] when this service has never written it.
     pub fn of(secret: &str) -> Result<Self, MalformedSecret> {
-        let is_of_url = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         if secret.len() == RANDOM_DIGITS && secret.bytes().all(is_of_url) {
             return Ok(Self::Plain);
         }
@@ -92,11 +105,59 @@ impl SecretForm {
             return Err(MalformedSecret::Form);
         }
         let (checked, checksum) = secret.split_at(secret.len() - CHECKSUM_DIGITS);
-        let mut expected = String::with_capacity(CHECKSUM_DIGITS);
-        push_base62(&mut expected, crc32fast::hash(checked.as_bytes()).into(), CHECKSUM_DIGITS);
-        if checksum == expected { Ok(Self::Prefixed(prefix)) } else { Err(MalformedSecret::Checksum) }
+        if checksum.as_bytes() == checksum_of(checked) {
+            Ok(Self::Prefixed(prefix))
+        } else {
+            Err(MalformedSecret::Checksum)
+        }
     }
 }
+
+/// The token of a key; `None` when the id or the secret has not the form that a token needs.
+#[must_use]
+pub fn token_of(id: &str, secret: &str) -> Option<Zeroizing<String>> {
+    let SecretForm::Prefixed(prefix) = SecretForm::of(secret).ok()? else { return None };
+    let digits = secret.get(prefix.0.len() + 1..)?;
+    is_id(id.as_bytes()).then(|| Zeroizing::new(format!("{prefix}_{id}_{digits}")))
+}
+
+/// The id and the secret of a token; `None` when the text is none. What is no token is seen by two of its characters.
+#[must_use]
+pub fn of_token(text: &[u8]) -> Option<(&str, Zeroizing<String>)> {
+    let (before, digits) = text.split_at_checked(text.len().checked_sub(RANDOM_DIGITS + CHECKSUM_DIGITS)?)?;
+    let [before @ .., b'_'] = before else { return None };
+    let (before, id) = before.split_at_checked(before.len().checked_sub(ID_LEN)?)?;
+    let [prefix @ .., b'_'] = before else { return None };
+    if prefix.len() > SECRET_PREFIX_LEN_MAX {
+        return None;
+    }
+    let (prefix, digits) = (std::str::from_utf8(prefix).ok()?, std::str::from_utf8(digits).ok()?);
+    let secret = Zeroizing::new([prefix, "_", digits].concat());
+    let is_well_formed = is_id(id) && matches!(SecretForm::of(&secret), Ok(SecretForm::Prefixed(_)));
+    is_well_formed.then_some((std::str::from_utf8(id).ok()?, secret))
+}
+
+fn is_id(id: &[u8]) -> bool {
+    id.len() == ID_LEN && id.iter().all(|byte| is_of_url(*byte))
+}
+
+/// Whether Base64 for URLs has this (RFC 4648, section 5).
+fn is_of_url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+impl fmt::Display for MalformedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Checksum => "its checksum is wrong: a character is missing or another one",
+            Self::Form => {
+                "it has neither the form of a secret without a prefix nor that of one with a prefix"
+            }
+        })
+    }
+}
+
+impl std::error::Error for MalformedSecret {}
 
 impl fmt::Display for SecretPrefix {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,16 +165,23 @@ impl fmt::Display for SecretPrefix {
     }
 }
 
-/// The greatest digit comes first, with zeros before it.
-fn push_base62(text: &mut String, number: u128, digits: usize) {
-    let mut rest = number;
-    let mut written = Zeroizing::new([0_u8; RANDOM_DIGITS]);
-    for place in written.iter_mut().take(digits).rev() {
-        let digit = usize::try_from(rest % 62).unwrap_or_default();
-        *place = DIGITS.get(digit).copied().unwrap_or(b'0');
+/// The checksum of a text. It is made with numbers of 32 bits, because the proxy links it.
+fn checksum_of(text: &str) -> [u8; CHECKSUM_DIGITS] {
+    let mut rest = CHECKSUM.checksum(text.as_bytes());
+    digits(|| {
+        let digit = rest % 62;
         rest /= 62;
+        digit as usize
+    })
+}
+
+/// Digits in base 62 of which `next` gives the value of the least first. The greatest comes first here.
+fn digits<const LEN: usize>(mut next: impl FnMut() -> usize) -> [u8; LEN] {
+    let mut written = [b'0'; LEN];
+    for place in written.iter_mut().rev() {
+        *place = DIGITS.get(next()).copied().unwrap_or(b'0');
     }
-    text.extend(written.iter().take(digits).map(|digit| char::from(*digit)));
+    written
 }
 
 #[cfg(test)]
@@ -147,6 +215,31 @@ mod tests {
         assert_eq!(SecretForm::of("ui2lp2axTNmsyakw9tvNnw"), Ok(SecretForm::Plain));
         assert_eq!(SecretForm::of("ui2lp2axTNmsyakw9tvNn"), Err(MalformedSecret::Form));
         assert_eq!(SecretForm::of(""), Err(MalformedSecret::Form));
+    }
+
+    #[test]
+    fn a_token_holds_the_id_and_the_secret() {
+        for (name, id) in [
+            ("lk_live", "VuaCfGcBCdbkQm-e5aOx"),
+            ("a", "____________________"),
+            ("k", "--------------------"),
+        ] {
+            let secret = prefix(name).secret([9; 16]);
+            let token = token_of(id, &secret).unwrap();
+            assert_eq!(token.len(), secret.len() + 1 + 20);
+            assert_eq!(of_token(token.as_bytes()), Some((id, secret)));
+            for at in 0..token.len() {
+                let cut = [&token.as_bytes()[..at], &token.as_bytes()[at + 1..]].concat();
+                assert_eq!(of_token(&cut), None, "{at}");
+            }
+        }
+        let secret = prefix("lk").secret([9; 16]);
+        assert_eq!(token_of("short", &secret), None);
+        assert_eq!(token_of("VuaCfGcBCdbkQm-e5aOx", "ui2lp2axTNmsyakw9tvNnw"), None, "it has no prefix");
+        for text in ["", "_", "VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeWFrdzl0dk5udw==", secret.as_str()]
+        {
+            assert_eq!(of_token(text.as_bytes()), None);
+        }
     }
 
     #[test]
