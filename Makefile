@@ -32,8 +32,8 @@ build: tools ## Build the filter (target/latchkey-filter.wasm, target/liblatchke
 	@cargo build --workspace --bins
 	@echo 'build: target/latchkey-filter.wasm, target/liblatchkey_filter.so, target/debug/latchkey'
 
-install: installable ## Install latchkey and the filter for both shells, all built for speed, below PREFIX (/usr/local).
-	@tools/install-below '$(DESTDIR)$(PREFIX)' '$(PROFILE)'
+install: $(if $(FROM),,installable) ## Install latchkey and the filter for both shells, all built for speed, below PREFIX (/usr/local); FROM=: what a release publishes, from that directory.
+	@$(if $(FROM),tools/install-release '$(FROM)' '$(DESTDIR)$(PREFIX)',tools/install-below '$(DESTDIR)$(PREFIX)' 'target/$(PROFILE)/latchkey' target/latchkey-filter.wasm target/liblatchkey_filter.so)
 
 installable: tools
 	@tools/build-filter
@@ -107,7 +107,7 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 	@cargo test --quiet --test house
 	@echo 'lint: clean'
 
-release: ## Build the filter as a release publishes it (Wasm, the same bytes wherever that is done, and native), images and the bill of materials, and check all. Takes minutes.
+release: ## Build what a release publishes (filter, key service, images, bill of materials), install it, and check all of it. Takes @MINUTES@ minutes.
 	@tools/release
 
 fmt: ## Format all code.

@@ -11,6 +11,9 @@ const ENVOY_VARIABLE: &str = "ENVOY_PATH";
 /// Names a key service to use instead of the one that this workspace builds.
 const LATCHKEY_VARIABLE: &str = "LATCHKEY_PATH";
 
+/// Names where Latchkey is installed, to use what is there instead of what this workspace builds.
+const PREFIX_VARIABLE: &str = "LATCHKEY_PREFIX";
+
 /// The root of the repository.
 #[must_use]
 pub fn repository() -> PathBuf {
@@ -41,7 +44,8 @@ pub fn envoy() -> Result<PathBuf> {
     bail!("no Envoy here: run `make tools`, or name one in {ENVOY_VARIABLE}")
 }
 
-/// The key service: the one that `LATCHKEY_PATH` names, or the newest that this workspace has built.
+/// The key service: the one that `LATCHKEY_PATH` names, the one that is installed below `LATCHKEY_PREFIX`, or the
+/// newest that this workspace has built.
 ///
 /// # Errors
 ///
@@ -49,6 +53,9 @@ pub fn envoy() -> Result<PathBuf> {
 pub fn latchkey() -> Result<PathBuf> {
     if let Some(named) = named_by(LATCHKEY_VARIABLE)? {
         return Ok(named);
+    }
+    if let Some(installed) = installed("bin/latchkey") {
+        return Ok(installed);
     }
     let built = ["target/debug/latchkey", "target/release/latchkey"].map(|path| repository().join(path));
     match built.into_iter().filter(|path| path.is_file()).max_by_key(|path| modified(path)) {
@@ -113,16 +120,23 @@ fn load_generator(name: &str) -> Result<PathBuf> {
     }
 }
 
-/// The filter as Envoy loads it.
+/// The filter as Envoy loads it: the one below `LATCHKEY_PREFIX`, or the one that this workspace has built.
 #[must_use]
 pub fn filter_module() -> PathBuf {
-    repository().join("target/latchkey-filter.wasm")
+    installed("share/latchkey/latchkey-filter.wasm")
+        .unwrap_or_else(|| repository().join("target/latchkey-filter.wasm"))
 }
 
-/// The filter as a native module. Envoy finds it by the name between `lib` and `.so`.
+/// The filter as a native module, found likewise. Envoy finds it by the name between `lib` and `.so`.
 #[must_use]
 pub fn native_module() -> PathBuf {
-    repository().join("target/liblatchkey_filter.so")
+    installed("lib/latchkey/liblatchkey_filter.so")
+        .unwrap_or_else(|| repository().join("target/liblatchkey_filter.so"))
+}
+
+/// A file of an installation, if one is named. Whoever opens it says when it is not there.
+fn installed(file: &str) -> Option<PathBuf> {
+    std::env::var_os(PREFIX_VARIABLE).map(|prefix| PathBuf::from(prefix).join(file))
 }
 
 fn named_by(variable: &str) -> Result<Option<PathBuf>> {
