@@ -41,6 +41,42 @@ fn the_dockerfile_builds_with_the_compiler_of_everybody_and_with_our_own_tools()
 }
 
 #[test]
+fn each_stage_begins_with_one_before_it_and_takes_files_that_this_has_made() {
+    let (mut stages, mut made) = (Vec::<String>::new(), std::collections::BTreeMap::<String, String>::new());
+    for instruction in instructions() {
+        let words: Vec<&str> = instruction.split_whitespace().collect();
+        match words[0] {
+            "FROM" => {
+                let outside = words[1] == "scratch" || words[1].contains(':');
+                assert!(outside || stages.iter().any(|stage| stage == words[1]), "{instruction}");
+                assert_eq!(words[2], "AS", "{instruction}");
+                stages.push(words[3].to_owned());
+            }
+            "RUN" => made.entry(stages.last().unwrap().clone()).or_default().push_str(&instruction),
+            "COPY" if words[1].starts_with("--from=") => {
+                let (stage, file) = (&words[1]["--from=".len()..], words[words.len() - 2].trim_matches('/'));
+                assert!(made.get(stage).is_some_and(|run| run.contains(&format!("/{file}"))), "{instruction}");
+            }
+            "COPY" => assert_eq!(words, ["COPY", ".", "."], "it takes a part of the clone"),
+            _ => {}
+        }
+    }
+    assert_eq!(stages, ["build", "build-service", "build-module", "module", "service"]);
+    for page in [FILE, "docs/install.md"] {
+        let text = text(page);
+        let targets: Vec<&str> =
+            text.split("--target ").skip(1).filter_map(|rest| rest.split_whitespace().next()).collect();
+        assert!(!targets.is_empty(), "{page}");
+        assert!(targets.iter().all(|target| ["module", "service"].contains(target)), "{page}: {targets:?}");
+    }
+    // What is built and fetched here stays here, and nothing else: the stage `build` needs all of the clone.
+    let ignored = text(".dockerignore");
+    let ignored: Vec<&str> = ignored.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(ignored, ["/target", "/.tools", "/.git"]);
+    assert!(path("LICENSE").is_file());
+}
+
+#[test]
 fn both_ways_to_an_image_say_the_same_of_how_it_runs() {
     let instructions = instructions();
     let packed = text("tools/release-images").replace("\\\n", "");
@@ -69,15 +105,8 @@ fn an_image_has_the_program_the_authorities_and_a_volume_and_no_shell() {
         let mut tool = Command::new(path("tools/image-root"));
         printed(tool.arg(kind).args([&image, &program, &documents, &program]));
         let mut find = Command::new("find");
-        let found = printed(find.arg(&image).args([
-            "-not",
-            "-path",
-            "*/usr*",
-            "-mindepth",
-            "1",
-            "-printf",
-            "%m %P\n",
-        ]));
+        find.arg(&image).args(["-mindepth", "1", "-not", "-path", "*/usr*", "-printf", "%m %P\n"]);
+        let found = printed(&mut find);
         let mut lines: Vec<String> = found.lines().map(str::to_owned).collect();
         lines.sort_by_key(|line| line.split_once(' ').unwrap().1.to_owned());
         lines

@@ -9,6 +9,7 @@
 mod compose;
 mod gateways;
 mod grafana;
+mod image;
 mod kubernetes;
 mod prometheus;
 mod schema;

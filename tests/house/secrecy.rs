@@ -19,11 +19,12 @@ const TESTS: [&str; 6] = [
 ];
 
 /// Who starts something else, or what is to show a secret.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 6] = [
     ("crates/local-stack/src/places.rs", "asks where an Envoy is"),
     ("crates/local-stack/src/postgres.rs", "PostgreSQL's own programs; its log is that of a `ChildProcess`"),
     ("crates/local-stack/tests/command.rs", "what `make demo` and `make run` print is for whoever runs them"),
-    ("crates/local-stack/tests/first_hour.rs", "what the first hour prints is for whoever follows it"),
+    ("crates/local-stack/tests/first_hour/main.rs", "what the first hour prints is for whoever follows it"),
+    ("crates/local-stack/tests/first_hour/release.rs", "likewise, after another installation"),
     ("tests/deploy/main.rs", "programs that check manifests"),
 ];
 

@@ -1,6 +1,9 @@
-//! The README's steps, as somebody follows them who has just cloned the repository.
+//! The README's steps, as somebody follows them who has just cloned the repository, and as somebody who has installed
+//! a release.
 
 #![expect(clippy::unwrap_used, reason = "a failing test may panic")]
+
+mod release;
 
 use std::fs;
 use std::net::TcpListener;
@@ -45,11 +48,11 @@ fn clone(directory: &Path) -> PathBuf {
     clone
 }
 
-/// The commands of the section, in their order.
-fn commands() -> Vec<String> {
-    let readme = fs::read_to_string(places::repository().join("README.md")).unwrap();
-    let (_, from) = readme.split_once(SECTION.0).unwrap();
-    let (section, _) = from.split_once(SECTION.1).unwrap();
+/// The commands of a section of a page, in their order.
+fn commands(page: &str, (from, to): (&str, &str)) -> Vec<String> {
+    let page = fs::read_to_string(places::repository().join(page)).unwrap();
+    let (_, after) = page.split_once(from).unwrap();
+    let (section, _) = after.split_once(to).unwrap();
     section.lines().filter_map(|line| line.trim_start().strip_prefix("$ ")).map(str::to_owned).collect()
 }
 
@@ -81,22 +84,28 @@ fn adapted(command: &str, ports: [u16; 4]) -> String {
 #[test]
 fn the_steps_of_the_readme_lead_to_a_guarded_upstream() {
     let directory = tempfile::tempdir().unwrap();
-    let (clone, home, ports) = (clone(directory.path()), directory.path().join("home"), free_ports());
+    let clone = clone(directory.path());
+    follow(directory.path(), &clone, &commands("README.md", SECTION));
+}
+
+/// Follows the commands in a clone. What they leave running runs until all are done.
+fn follow(directory: &Path, clone: &Path, commands: &[String]) {
+    let (home, ports) = (directory.join("home"), free_ports());
     let mut staying = Vec::new();
     let (mut exports, mut printed) = (String::new(), String::new());
     let shell = |script: String| {
         let mut bash = Command::new("bash");
-        bash.args(["-euc", &script]).current_dir(&clone).env("HOME", &home).env("http_proxy", "");
+        bash.args(["-euc", &script]).current_dir(clone).env("HOME", &home).env("http_proxy", "");
         bash.env("LATCHKEY_URL", format!("http://127.0.0.1:{}", ports[0]));
         bash
     };
-    for command in commands() {
-        let adapted = adapted(&command, ports).replace('…', credential(&printed));
+    for command in commands {
+        let adapted = adapted(command, ports).replace('…', credential(&printed));
         if command.starts_with("export ") {
             exports.push_str(&format!("{adapted}\n"));
         } else if STAYING.iter().any(|start| command.starts_with(start)) {
             let mut bash = shell(format!("{exports}exec {adapted}"));
-            let log = fs::File::create(directory.path().join(format!("{}.log", staying.len()))).unwrap();
+            let log = fs::File::create(directory.join(format!("{}.log", staying.len()))).unwrap();
             bash.stdout(log.try_clone().unwrap()).stderr(log).process_group(0);
             staying.push(Staying(bash.spawn().unwrap()));
             if command.starts_with(STAYING[0]) {
