@@ -55,7 +55,10 @@ fn each_stage_begins_with_one_before_it_and_takes_files_that_this_has_made() {
             "RUN" => made.entry(stages.last().unwrap().clone()).or_default().push_str(&instruction),
             "COPY" if words[1].starts_with("--from=") => {
                 let (stage, file) = (&words[1]["--from=".len()..], words[words.len() - 2].trim_matches('/'));
-                assert!(made.get(stage).is_some_and(|run| run.contains(&format!("/{file}"))), "{instruction}");
+                assert!(
+                    made.get(stage).is_some_and(|run| run.contains(&format!("/{file}"))),
+                    "{instruction}"
+                );
             }
             "COPY" => assert_eq!(words, ["COPY", ".", "."], "it takes a part of the clone"),
             _ => {}
