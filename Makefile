@@ -107,7 +107,7 @@ lint: tools ## Check format, clippy (native and wasm), documentation, dependenci
 	@cargo test --quiet --test house
 	@echo 'lint: clean'
 
-release: ## Build what a release publishes (filter, key service, images, bill of materials), install it, and check all of it. Takes @MINUTES@ minutes.
+release: ## Build what a release publishes (filter, key service, images, bill of materials), install it, and check all of it. Takes half an hour and more.
 	@tools/release
 
 fmt: ## Format all code.
