@@ -9,7 +9,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use latchkey_key_feed::format_limits::SALT_LEN;
-use latchkey_key_feed::{KeptSecrets, KeyId, KeySecret, Salt, SecretDigest, UnixMillis, is_expired};
+use latchkey_key_feed::{
+    KeptSecrets, KeyId, KeySecret, Salt, SecretDigest, SecretPrefix, UnixMillis, is_expired,
+};
 use zeroize::Zeroizing;
 
 use crate::limits::{KEY_ID_RANDOM_LEN, KEY_SECRET_RANDOM_LEN};
@@ -17,7 +19,6 @@ use crate::model::precondition::Precondition;
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::security::credential::ApiKeyCredential;
 use crate::store::key_entry::KeyEntry;
-use latchkey_key_feed::SecretPrefix;
 
 /// Bytes of the time at the start of an id: enough milliseconds for 8,900 years.
 const ID_TIME_LEN: usize = 6;

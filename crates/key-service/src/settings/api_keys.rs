@@ -11,10 +11,10 @@
 use std::time::Duration;
 
 use latchkey_elastic::TimeValue;
+use latchkey_key_feed::SecretPrefix;
 
 use crate::limits::{KEY_LIFETIME_MAX, KEY_LIFETIME_MIN};
 use crate::settings::section::Section;
-use latchkey_key_feed::SecretPrefix;
 
 /// What holds for every key that is made here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -17,8 +17,9 @@ use super::{
 /// Fields that every document has. They are always granted.
 const METADATA_FIELDS: &str = "_*";
 
-/// What the comparison of one block's granted and excepted fields may cost: milliseconds.
-const EXCEPTIONS_ALLOWANCE: Allowance = Allowance { steps: 1_000_000, bytes: 1024 * 1024 };
+/// What it may cost to compare the granted and excepted fields of all descriptors: milliseconds.
+const EXCEPTIONS_STEPS_MAX: u64 = 1_000_000;
+const EXCEPTIONS_ALLOWANCE: Allowance = Allowance { steps: EXCEPTIONS_STEPS_MAX, bytes: 1024 * 1024 };
 
 /// An object of role descriptors by name.
 pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescriptor>, ErrorCause> {
@@ -30,9 +31,12 @@ pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescr
         return Err(ErrorCause::parse(reason));
     };
     let mut roles = BTreeMap::new();
+    let mut budget = Budget::alone(EXCEPTIONS_ALLOWANCE);
     for member in members {
         refuse_illegal_name(&member.name)?;
-        roles.insert(member.name.clone(), role(&member.name, &member.value)?);
+        let role = role(&member.name, &member.value)?;
+        refuse_useless_exceptions(&member.name, &role, &mut budget)?;
+        roles.insert(member.name.clone(), role);
     }
     Ok(roles)
 }
@@ -40,7 +44,9 @@ pub(super) fn role_descriptors(node: &Node) -> Result<BTreeMap<String, RoleDescr
 /// A single role under its name.
 pub(super) fn named_role(name: &str, node: &Node) -> Result<RoleDescriptor, ErrorCause> {
     refuse_illegal_name(name)?;
-    role(name, node)
+    let role = role(name, node)?;
+    refuse_useless_exceptions(name, &role, &mut Budget::alone(EXCEPTIONS_ALLOWANCE))?;
+    Ok(role)
 }
 
 fn refuse_illegal_name(name: &str) -> Result<(), ErrorCause> {
@@ -157,34 +163,46 @@ fn field_security(context: ParseContext<'_>, node: &Node) -> Result<FieldSecurit
         let of = if name == "grant" { &mut fields.grant } else { &mut fields.except };
         *of = Some(texts(context, member)?);
     }
-    refuse_useless_exceptions(context, &fields)?;
+    if fields.except.is_some() && fields.grant.is_none() {
+        return Err(context.complain("field_security requires grant if except is given"));
+    }
     Ok(fields)
 }
 
 /// Fields that are excepted must be granted (Elasticsearch, `FieldPermissions#buildPermittedFieldsAutomaton`).
-fn refuse_useless_exceptions(context: ParseContext<'_>, fields: &FieldSecurity) -> Result<(), ErrorCause> {
-    let Some(except) = &fields.except else { return Ok(()) };
-    let Some(grant) = &fields.grant else {
-        return Err(context.complain("field_security requires grant if except is given"));
-    };
+fn refuse_useless_exceptions(
+    name: &str,
+    role: &RoleDescriptor,
+    budget: &mut Budget,
+) -> Result<(), ErrorCause> {
+    let local = role.indices.iter().map(|block| ("indices", block));
+    let remote = role.remote_indices.iter().map(|block| ("remote indices", &block.indices));
+    for (kind, block) in local.chain(remote) {
+        let fields = block.field_security.as_ref();
+        let Some((grant, except)) = fields.and_then(|it| it.grant.as_ref().zip(it.except.as_ref())) else {
+            continue;
+        };
+        if !are_granted(except, grant, budget)? {
+            return Err(ErrorCause::parse(format!(
+                "failed to parse {kind} privileges for role [{name}] - Exceptions for field permissions must be a subset of the granted fields but {} is not a subset of {}",
+                except.join(","),
+                grant.join(",")
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn are_granted(except: &[String], grant: &[String], budget: &mut Budget) -> Result<bool, ErrorCause> {
     // What only a regular expression says is not compared.
     let is_understood = |pattern: &String| Wildcard::new(pattern).is_understood();
     if !grant.iter().chain(except).all(is_understood) {
-        return Ok(());
+        return Ok(true);
     }
     let names = |patterns: &[String]| NameSet::new(patterns.iter().map(String::as_str), []);
     let mut granted = names(grant);
     granted.include(METADATA_FIELDS);
-    if covers(&[&granted], &names(except), &mut Budget::alone(EXCEPTIONS_ALLOWANCE))? {
-        return Ok(());
-    }
-    Err(ErrorCause::parse(format!(
-        "failed to parse {} [{}] - Exceptions for field permissions must be a subset of the granted fields but {} is not a subset of {}",
-        context.what,
-        context.role,
-        except.join(","),
-        grant.join(",")
-    )))
+    Ok(covers(&[&granted], &names(except), budget)?)
 }
 
 fn refuse_empty(texts: &[String], complaint: &str) -> Result<(), ErrorCause> {

@@ -307,3 +307,20 @@ fn a_restricted_role_stands_alone() {
         assert_eq!(roles.refuse_restricted_owner().is_err(), owner_is_refused);
     }
 }
+
+// Seen: a hundred such blocks, each within an allowance of its own, took most of a minute.
+#[test]
+fn the_exceptions_of_all_blocks_have_one_allowance() {
+    let block = |number: usize| {
+        json!({"names": ["i"], "privileges": ["read"], "field_security": {
+            "grant": [format!("*{}b", "a".repeat(500)), "a*"],
+            "except": [format!("{}{}", "a".repeat(900), number)]}})
+    };
+    let roles = |blocks: usize| {
+        let blocks: Vec<_> = (0..blocks).map(block).collect();
+        json!({"r": {"indices": blocks}, "s": {"remote_indices": []}}).to_string()
+    };
+    assert!(parse(&roles(10)).is_ok());
+    let refused = parse(&roles(100)).unwrap_err();
+    assert_eq!(refused.reason(), "the request takes more than [1000000] steps of work; ask for less at once");
+}

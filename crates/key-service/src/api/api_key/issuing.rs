@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_elastic::{ErrorCause, ValidationProblems};
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, SecretPrefix, UnixMillis};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
@@ -27,7 +27,6 @@ use crate::settings::KeyPolicy;
 use crate::store::StoreError;
 use crate::store::rotation::RotatedKey;
 use crate::store::written_len::are_longer_than;
-use latchkey_key_feed::SecretPrefix;
 
 /// A key before it has an id and a secret.
 #[derive(Clone, Debug)]
