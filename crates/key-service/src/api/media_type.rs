@@ -96,9 +96,8 @@ pub(super) async fn negotiate(
 ) -> Response {
     let has_body = has_body(&request);
     let (answer_type, mut response) = match agree(request.headers(), has_body) {
-        Ok(wanted) => {
-            let asks_for_yaml = named(request.headers(), &ACCEPT) == Some(BodyFormat::Yaml);
-            let body_format = named(request.headers(), &CONTENT_TYPE).unwrap_or_default();
+        Ok((wanted, body_format)) => {
+            let asks_for_yaml = asks_for_yaml(request.headers());
             let mut request = request;
             request.extensions_mut().insert(body_format);
             if asks_for_yaml {
@@ -132,9 +131,10 @@ pub(super) fn body_format(media_type: &str) -> Option<BodyFormat> {
     }
 }
 
-/// The format that a header names, if it names one alone.
-fn named(headers: &HeaderMap, header: &HeaderName) -> Option<BodyFormat> {
-    shown(headers, header).filter(|text| !text.contains(',')).and_then(|text| format_of(&text))
+/// A list of types counts as no preference.
+fn asks_for_yaml(headers: &HeaderMap) -> bool {
+    let text = shown(headers, &ACCEPT).filter(|text| !text.contains(','));
+    text.and_then(|text| format_of(&text)) == Some(BodyFormat::Yaml)
 }
 
 /// The format of this name, whatever its version.
@@ -147,21 +147,27 @@ fn format_of(media_type: &str) -> Option<BodyFormat> {
     }
 }
 
-/// What the answer is to be.
-fn agree(headers: &HeaderMap, has_body: bool) -> Result<Wanted, ApiError> {
+/// What the answer is to be, and what the body is. The format of a body is that of the text that was judged.
+fn agree(headers: &HeaderMap, has_body: bool) -> Result<(Wanted, BodyFormat), ApiError> {
     let accept_text = shown(headers, &ACCEPT);
     let accept = match &accept_text {
         Some(text) => accepted(text)?,
         None => Wanted::Any,
     };
+    let mut body_format = BodyFormat::default();
     if has_body {
+        if headers.get_all(CONTENT_TYPE).iter().nth(1).is_some() {
+            let reason = "only one Content-Type header should be provided";
+            return Err(ErrorCause::illegal_argument(reason).into());
+        }
         let Some(content_text) = shown(headers, &CONTENT_TYPE) else {
             return Err(ApiError::content_type_missing());
         };
         let content = contained(&content_text)?;
         refuse_mixed_versions(accept, content, accept_text.as_deref(), &content_text)?;
+        body_format = format_of(&content_text).unwrap_or_default();
     }
-    Ok(accept)
+    Ok((accept, body_format))
 }
 
 fn accepted(text: &str) -> Result<Wanted, ApiError> {

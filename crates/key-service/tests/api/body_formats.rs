@@ -158,3 +158,20 @@ async fn other_formats_are_refused_in_elasticsearchs_words() {
     assert_eq!(answer.header("content-type"), ["application/yaml"]);
     assert!(answer.text.starts_with("---\nid: "), "{}", answer.text);
 }
+
+// Whoever judges the media type also says how the body is read.
+#[tokio::test]
+async fn one_text_says_what_a_body_is() {
+    let service = Service::new().await;
+    let quoted = send(&service, "application/yaml; a=\"b,c\"", b"name: y").await;
+    assert_eq!(quoted.status, StatusCode::OK, "{}", quoted.text);
+    let basic = STANDARD.encode(format!("elastic:{PASSWORD}"));
+    let twice = Request::post(PATH)
+        .header("authorization", format!("Basic {basic}"))
+        .header("content-type", "application/json")
+        .header("content-type", "application/yaml")
+        .body(Body::from("{}"));
+    let refused = service.send(twice.unwrap()).await;
+    let reason = "only one Content-Type header should be provided";
+    refused.assert_error(400, "illegal_argument_exception", reason);
+}

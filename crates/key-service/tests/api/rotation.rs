@@ -5,7 +5,7 @@ use latchkey_key_feed::{FeedPage, FeedRow, KeySecret, SecretUsed, UnixMillis};
 use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::{Value, json};
 
-use crate::service::{Answer, BEGINNING, Client, Made, Service};
+use crate::service::{Answer, BEGINNING, Client, Made, PASSWORD, Service};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -196,6 +196,16 @@ async fn no_other_credential_is_made_with_the_secret_before_the_latest() {
         "illegal_argument_exception",
         &reason,
     );
+    // Whoever it is for, and whatever else is presented.
+    let grant =
+        json!({"grant_type": "password", "username": "own", "password": PASSWORD, "api_key": {"name": "g"}});
+    for refused in [
+        service.key(&old).running_as("own").post("/_security/api_key", derived).await,
+        service.key(&old).post("/_security/api_key/grant", &grant.to_string()).await,
+        service.key(&old).post("/_security/api_key/clone", &clone(&new)).await,
+    ] {
+        refused.assert_error(400, "illegal_argument_exception", &reason);
+    }
     // Whoever asks: what counts is the credential that is cloned.
     for client in [service.key(&old), service.key(&new), service.elastic()] {
         let refused = client.post("/_security/api_key/clone", &clone(&old)).await;

@@ -111,7 +111,6 @@ impl Maker {
                 })
             }
             Subject::ApiKey(key) => {
-                refuse_previous_secret(key)?;
                 let RealmName { name: realm, realm_type } = RealmName::api_key();
                 let whole = call.whole_key(key).await?.key;
                 let owner_is_valid = precondition_of_owner(call, &whole, request).await?;
@@ -196,6 +195,10 @@ pub(super) async fn issue(
     actor: Actor,
     now: UnixMillis,
 ) -> Result<Issued<Vec<CreatedKey>>, ApiError> {
+    // Whoever the keys are for, and whatever else was presented: it is this secret that asks.
+    if let Subject::ApiKey(key) = call.authenticated.authentication.authenticating() {
+        refuse_previous_secret(key)?;
+    }
     let keys = Arc::new(keys);
     let prefix = &call.settings.key_policy.secret_prefix;
     let are_long = are_longer_than(LONG_TEXTS_LEN, keys.iter().map(NewKey::texts));

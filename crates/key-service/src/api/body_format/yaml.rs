@@ -118,8 +118,10 @@ impl<'a> Reader<'a> {
     fn map(&mut self, levels: u32) -> Result<NodeValue, ErrorCause> {
         let mut members = MemberList::default();
         while let (Some(beginning), position) = self.beginning()? {
-            let Beginning::Scalar(name, _) = beginning else {
-                return Err(position.complain("the name of a field must be a text"));
+            let name = match beginning {
+                // The library shows an absent name as `~`, which is null as well.
+                Beginning::Scalar(name, style) if style != ScalarStyle::Plain || name != "~" => name,
+                _ => return Err(position.complain("the name of a field must be a text")),
             };
             members.refuse_name(&name, position)?;
             let value = self.node(levels)?;
@@ -156,8 +158,12 @@ fn digits(text: &str) -> Option<String> {
         None => ("", text.strip_prefix('+').unwrap_or(text)),
     };
     for (prefix, radix) in [("0x", 16), ("0o", 8)] {
-        if let Some(rest) = text.strip_prefix(prefix).filter(|rest| !rest.starts_with('+')) {
-            return u64::from_str_radix(rest, radix).ok().map(|number| number.to_string());
+        if let Some(rest) = text.strip_prefix(prefix) {
+            let is_number = !rest.is_empty() && rest.chars().all(|digit| digit.is_digit(radix));
+            // What is too large is no JSON number either, and told to be out of range.
+            let number =
+                || u64::from_str_radix(rest, radix).map_or_else(|_| text.to_owned(), |it| it.to_string());
+            return is_number.then(number);
         }
     }
     let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
@@ -232,6 +238,8 @@ mod tests {
             ("yes", "\"yes\""),
             ("1_000", "\"1_000\""),
             ("0x", "\"0x\""),
+            ("0x+1", "\"0x+1\""),
+            ("'~': 1", "{\"~\":1}"),
             ("+", "\"+\""),
             ("1e", "\"1e\""),
             ("~", "null"),
@@ -252,6 +260,9 @@ mod tests {
             (".inf", "Numeric value (.inf) out of range"),
             ("-.INF", "Numeric value (-.INF) out of range"),
             (".nan", "Numeric value (.nan) out of range"),
+            ("0xFFFFFFFFFFFFFFFFF", "Numeric value (0xFFFFFFFFFFFFFFFFF) out of range"),
+            (": a", "the name of a field must be a text"),
+            ("{: a}", "the name of a field must be a text"),
             ("1e999", "Numeric value (1e999) out of range"),
             ("!!binary aGk=", "tags are not supported"),
             ("a: !Custom x", "tags are not supported"),
