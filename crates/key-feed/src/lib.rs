@@ -38,4 +38,4 @@ pub use key_id::{InvalidKeyId, KeyId};
 pub use key_record::{KeyRecord, Owner, is_expired};
 pub use millis::{MonotonicMillis, UnixMillis, whole_millis};
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
-pub use secret_form::{MalformedSecret, SecretForm, SecretPrefix, of_token, token_of};
+pub use secret_form::{MalformedSecret, SecretForm, SecretPrefix, of_token, token_of, token_parts};

@@ -121,9 +121,15 @@ pub fn token_of(id: &str, secret: &str) -> Option<Zeroizing<String>> {
     is_id(id.as_bytes()).then(|| Zeroizing::new(format!("{prefix}_{id}_{digits}")))
 }
 
-/// The id and the secret of a token; `None` when the text is none. What is no token is seen by two of its characters.
+/// The id and the secret of a token; `None` when the text is none.
 #[must_use]
 pub fn of_token(text: &[u8]) -> Option<(&str, Zeroizing<String>)> {
+    token_parts(text).filter(|(_, secret)| matches!(SecretForm::of(secret), Ok(SecretForm::Prefixed(_))))
+}
+
+/// The same, whatever the checksum is. Most of what is no token is seen by two of its characters.
+#[must_use]
+pub fn token_parts(text: &[u8]) -> Option<(&str, Zeroizing<String>)> {
     let (before, digits) = text.split_at_checked(text.len().checked_sub(RANDOM_DIGITS + CHECKSUM_DIGITS)?)?;
     let [before @ .., b'_'] = before else { return None };
     let (before, id) = before.split_at_checked(before.len().checked_sub(ID_LEN)?)?;
@@ -133,8 +139,7 @@ pub fn of_token(text: &[u8]) -> Option<(&str, Zeroizing<String>)> {
     }
     let (prefix, digits) = (std::str::from_utf8(prefix).ok()?, std::str::from_utf8(digits).ok()?);
     let secret = Zeroizing::new([prefix, "_", digits].concat());
-    let is_well_formed = is_id(id) && matches!(SecretForm::of(&secret), Ok(SecretForm::Prefixed(_)));
-    is_well_formed.then_some((std::str::from_utf8(id).ok()?, secret))
+    Some((std::str::from_utf8(id).ok().filter(|id| is_id(id.as_bytes()))?, secret))
 }
 
 fn is_id(id: &[u8]) -> bool {

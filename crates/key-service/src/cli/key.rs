@@ -41,8 +41,8 @@ pub(super) struct KeyArguments {
 
 #[derive(Debug, Subcommand)]
 enum KeyCommand {
-    /// Say whether a credential or secret is well-formed. It is asked for, or is a line of stdin; nothing of it is shown, and
-    /// no service is asked.
+    /// Say whether a secret, `id:secret`, its Base64 or a token is well-formed. No service is asked. Type it, or give it as a
+    /// line of stdin; it is not shown.
     Check,
     #[command(flatten)]
     Asking(Box<AskingCommand>),
@@ -185,9 +185,10 @@ fn created(answer: Answer, traits: &NewKeyTraits, as_json: bool) -> Result<(), C
     let edges = EdgesReached::of(&answer.json);
     let reached = edges.as_ref().map(|edges| edges.told(Before::Lacks, SystemClock.now()));
     let text = format!(
-        "Made a key.\n\n{}\nThe credential is shown this once. It is presented as\n\n  Authorization: ApiKey {}\n{}",
+        "Made a key.\n\n{}\nThe credential is shown this once. It is presented as\n\n  Authorization: ApiKey {}\n{}{}",
         fields.into_text(),
         text("encoded"),
+        check::presented_token(text("id"), text("api_key")),
         reached.map_or_else(String::new, |reached| format!("\n{reached}"))
     );
     Report { text, json: answer.text }.print(as_json)?;

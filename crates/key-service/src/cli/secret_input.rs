@@ -53,6 +53,15 @@ pub(super) fn secret(
     if secret.0.is_empty() { Err(missing(file, variable, what)) } else { Ok(secret) }
 }
 
+/// What is typed at the terminal, or is a line of stdin.
+pub(super) fn typed(what: &str) -> Result<SecretText, CommandFailed> {
+    let secret = ask(what)?;
+    if secret.0.is_empty() {
+        return Err(CommandFailed::new(format!("there is no {what}: type it, or put it on a line of stdin")));
+    }
+    Ok(secret)
+}
+
 /// Says where a secret is looked for that nobody gave.
 fn missing(file: Option<&Path>, variable: Option<&str>, what: &str) -> CommandFailed {
     let file = file.filter(|path| *path != Path::new("-"));

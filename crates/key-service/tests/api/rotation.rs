@@ -171,7 +171,7 @@ async fn a_key_that_has_ended_gets_no_other_secret() {
     let ended = own.make(r#"{"name":"ended"}"#).await;
     own.delete("/_security/api_key", &json!({"ids": [ended.id], "owner": true}).to_string()).await;
     let answer = own.post(&path(&ended), "{}").await;
-    let reason = format!("cannot update invalidated API key [{}]", ended.id);
+    let reason = format!("cannot rotate invalidated API key [{}]", ended.id);
     answer.assert_error(400, "illegal_argument_exception", &reason);
     let long = own.post(&path(&ended), r#"{"overlap":"91d"}"#).await;
     long.assert_error(400, "illegal_argument_exception", "[overlap] must not exceed 90d");

@@ -1,6 +1,6 @@
 //! HTTP/1.1 on a connection of its own, down to the byte: a test may send what no client library would.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -167,7 +167,13 @@ impl Http1Connection {
     /// How many bytes more have arrived; 0 at the end of the connection.
     fn read_more(&mut self) -> Result<usize> {
         let mut chunk = [0; 16 * 1024];
-        let length = self.stream.read(&mut chunk).context("waiting for an answer")?;
+        // A machine that was stopped for a moment interrupts who waits.
+        let length = loop {
+            match self.stream.read(&mut chunk) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read.context("waiting for an answer")?,
+            }
+        };
         self.arrived.extend(chunk.iter().take(length));
         Ok(length)
     }

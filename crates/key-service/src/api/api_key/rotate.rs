@@ -16,7 +16,7 @@ use latchkey_privileges::cluster_request::ClusterRequest;
 use crate::api::answer;
 use crate::api::api_key::issuing::RotatedKeyAnswer;
 use crate::api::api_key::require_api_keys;
-use crate::api::api_key::update::refused;
+use crate::api::api_key::update::refused_to;
 use crate::api::call::request_body::RequestBody;
 use crate::api::call::{Allowed, Incoming};
 use crate::api::edge_wait::{AskedWait, edges_reached};
@@ -54,7 +54,7 @@ pub(in crate::api) async fn rotate(mut call: Incoming<RequestBody>) -> Result<Re
     let call = call.authorize(&ClusterRequest::RotateKey { id: &id })?;
     let now = call.now();
     let by = asked_by(&call, &id)?;
-    let not_found = || ApiError::from(refused(&id, UpdateRefusal::NotFound));
+    let not_found = || ApiError::from(refused_to("rotate", &id, UpdateRefusal::NotFound));
     let entry = call.store.find_entry(&id).await?.ok_or_else(not_found)?;
     let salt = entry.secrets.salt;
     let prefix = call.settings.key_policy.secret_prefix.as_ref();
@@ -63,7 +63,7 @@ pub(in crate::api) async fn rotate(mut call: Incoming<RequestBody>) -> Result<Re
     let until = overlap.end(now);
     let rotation = KeyRotation { id: id.clone(), by, salt, next, until };
     let changed = rotation::rotate(&call.store, rotation, call.actor(), now).await?;
-    let rotated = changed.outcome.map_err(|refusal| refused(&id, refusal))?;
+    let rotated = changed.outcome.map_err(|refusal| refused_to("rotate", &id, refusal))?;
     let edges = edges_reached(&call, wait, changed.cursor).await?;
     answer::ok(&RotatedKeyAnswer::new(&issued, rotated, until, edges))
 }
@@ -85,7 +85,7 @@ fn asked_by(call: &Allowed, id: &str) -> Result<RotatedBy, ApiError> {
             Ok(RotatedBy::Owner { username: user.username.clone(), realm: user.realm.name.clone() })
         }
         Subject::ApiKey(key) if key.key().id.as_str() != id => {
-            Err(refused(id, UpdateRefusal::NotFound).into())
+            Err(refused_to("rotate", id, UpdateRefusal::NotFound).into())
         }
         Subject::ApiKey(key) => match key.presented() {
             Some(digest) => Ok(RotatedBy::Itself(digest)),

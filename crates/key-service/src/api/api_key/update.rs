@@ -238,13 +238,18 @@ impl UpdateErrors {
 
 /// Elasticsearch's messages. The caller cannot tell an unknown key from a key of another user.
 pub(super) fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
+    refused_to("update", id, refusal)
+}
+
+/// The same for something else that was to be done to the key.
+pub(super) fn refused_to(what: &str, id: &str, refusal: UpdateRefusal) -> ErrorCause {
     match refusal {
         UpdateRefusal::NotFound => ErrorCause::new(
             ErrorType::ResourceNotFound,
             format!("no API key owned by requesting user found for ID [{id}]"),
         ),
         UpdateRefusal::Invalidated => {
-            ErrorCause::illegal_argument(format!("cannot update invalidated API key [{id}]"))
+            ErrorCause::illegal_argument(format!("cannot {what} invalidated API key [{id}]"))
         }
         UpdateRefusal::TooLarge(problems) => {
             let mut all = ValidationProblems::new();
@@ -252,7 +257,7 @@ pub(super) fn refused(id: &str, refusal: UpdateRefusal) -> ErrorCause {
             all.into_cause()
         }
         UpdateRefusal::Expired => {
-            ErrorCause::illegal_argument(format!("cannot update expired API key [{id}]"))
+            ErrorCause::illegal_argument(format!("cannot {what} expired API key [{id}]"))
         }
         UpdateRefusal::RotatedSince => ErrorCause::illegal_argument(format!(
             "API key [{id}] has another secret by now: only the latest secret of a key can rotate it"

@@ -4,20 +4,23 @@ use std::str;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use latchkey_key_feed::{MalformedSecret, SecretForm, of_token, token_of};
+use latchkey_key_feed::{MalformedSecret, SecretForm, token_of, token_parts};
 use serde_json::json;
 
 use crate::cli::CommandFailed;
 use crate::cli::report::Report;
-use crate::cli::secret_input::secret;
+use crate::cli::secret_input::typed;
 
 /// Reads the text from the terminal or from stdin.
 pub(super) fn check(as_json: bool) -> Result<(), CommandFailed> {
-    let text = secret(None, None, "credential or secret")?;
+    let text = typed("credential or secret")?;
     let form = form_of(text.expose().trim())
         .map_err(|malformed| CommandFailed::new(format!("this is not well-formed: {malformed}")))?;
     let (prefix, text) = match form {
-        SecretForm::Plain => (None, "This is well-formed. Without a prefix there is no checksum.".to_owned()),
+        SecretForm::Plain => {
+            let text = "This has the form of a secret without a prefix. It has no checksum, so that a typing error is not seen.";
+            (None, text.to_owned())
+        }
         SecretForm::Prefixed(prefix) => {
             let text = format!("This is well-formed: the prefix is {prefix}, and the checksum is right.");
             (Some(prefix.to_string()), text)
@@ -31,13 +34,25 @@ pub(super) fn token(id: &str, secret: &str) -> String {
     token_of(id, secret).map_or_else(String::new, |token| token.to_string())
 }
 
-/// The form of a secret, of `id:secret`, of the Base64 of that, or of the secret in a token.
+/// How the token is presented; nothing where there is none.
+pub(super) fn presented_token(id: &str, secret: &str) -> String {
+    let token = token(id, secret);
+    if token.is_empty() {
+        return token;
+    }
+    format!(
+        "\nThe gate takes the token too, where its credential_sources say so. The service does not.\n\n  Authorization: Bearer {token}\n"
+    )
+}
+
+/// The form of a secret, of `id:secret`, of the Base64 of that, also after `ApiKey`, or of the secret in a token.
 fn form_of(text: &str) -> Result<SecretForm, MalformedSecret> {
+    let text = text.strip_prefix("ApiKey ").unwrap_or(text);
     let of_pair = |pair: &str| pair.split_once(':').map(|(_, secret)| SecretForm::of(secret));
     if let Some(form) = of_pair(text) {
         return form;
     }
-    if let Some((_, secret)) = of_token(text.as_bytes()) {
+    if let Some((_, secret)) = token_parts(text.as_bytes()) {
         return SecretForm::of(&secret);
     }
     let decoded = STANDARD.decode(text).ok();
@@ -60,7 +75,9 @@ mod tests {
         }
         let other = pair.replace("lk_live", "lk_test");
         assert_eq!(form_of(&other), Err(MalformedSecret::Checksum));
-        assert_eq!(form_of(&STANDARD.encode(other)), Err(MalformedSecret::Checksum));
+        assert_eq!(form_of(&format!("ApiKey {}", STANDARD.encode(other))), Err(MalformedSecret::Checksum));
+        let other = token("VuaCfGcBCdbkQm-e5aOx", &secret).replace("lk_live", "lk_test");
+        assert_eq!(form_of(&other), Err(MalformedSecret::Checksum));
         assert_eq!(form_of("hello"), Err(MalformedSecret::Form));
     }
 }

@@ -96,6 +96,9 @@ impl EdgesReached {
 
     /// A line for people; a few when several edges are missing.
     pub(in crate::cli) fn told(&self, before: Before, now: UnixMillis) -> String {
+        if self.total == 0 && self.is_complete {
+            return "No edge follows this service.\n".to_owned();
+        }
         let plural = if self.applied == 1 { "" } else { "s" };
         let mut text = format!("Applied by {} edge{plural}.", self.applied);
         let named = self.named();
@@ -218,6 +221,7 @@ mod tests {
     #[test]
     fn says_which_edge_may_admit_and_until_when() {
         for (edges, expected) in [
+            (json!({"total": 0, "applied": 0, "complete": true}), "No edge follows this service.\n"),
             (json!({"total": 2, "applied": 2, "complete": true}), "Applied by 2 edges.\n"),
             (
                 json!({"total": 2, "applied": 1, "complete": false, "may_admit": may_admit(&[("edge-b", "b")])}),

@@ -7,7 +7,7 @@ use latchkey_elastic::TimeValue;
 use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
-use crate::cli::key::check::token;
+use crate::cli::key::check::{presented_token, token};
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::hits::Hits;
 use crate::cli::report::{Fields, Report, date, harmless, text};
@@ -85,9 +85,10 @@ fn print(answer: Answer, as_json: bool) -> Result<(), CommandFailed> {
     let edges = EdgesReached::of(json);
     let reached = edges.as_ref().map(|edges| edges.told(Before::IsOld, SystemClock.now()));
     let told = format!(
-        "Gave the key another secret.\n\n{}\nThe credential is shown this once. It is presented as\n\n  Authorization: ApiKey {}\n{}",
+        "Gave the key another secret.\n\n{}\nThe credential is shown this once. It is presented as\n\n  Authorization: ApiKey {}\n{}{}",
         fields.into_text(),
         text(json, "encoded"),
+        presented_token(&text(json, "id"), &text(json, "api_key")),
         reached.map_or_else(String::new, |reached| format!("\n{reached}"))
     );
     Report { text: told, json: answer.text }.print(as_json)?;

@@ -92,7 +92,7 @@ async fn a_new_key_waits_for_edges_and_an_edge_that_is_gone_is_forgotten() {
     assert!(told(&mut asking(&service), &["edges"], "").contains("  gone\n"));
     assert_eq!(told(&mut asking(&service), &["edges", "forget", "edge-a"], ""), "Forgot 0 instances.\n");
     let in_time = told(&mut asking(&service), &create, "");
-    assert!(in_time.ends_with("\nApplied by 0 edges.\n"), "{in_time}");
+    assert!(in_time.ends_with("\nNo edge follows this service.\n"), "{in_time}");
     assert_eq!(answered(&mut asking(&service), &["edges", "forget", "--key", "nobody"], "")["forgotten"], 0);
     let misspelt = complaint(&mut asking(&service), &["edges", "forget", "edge-aa"], "");
     assert_eq!(

@@ -75,13 +75,13 @@ fn says_what_becomes_of_the_keys_of_who_is_let_in_no_more() {
     make();
     assert_eq!(
         told_of(&["user", "disable", "alice", "--with-keys", "--wait-for-edges", "1s"]),
-        "Disabled the user alice.\nInvalidated 1 key of this user.\nApplied by 0 edges.\n"
+        "Disabled the user alice.\nInvalidated 1 key of this user.\nNo edge follows this service.\n"
     );
     told_of(&["user", "enable", "alice"]);
     make();
     assert_eq!(
         told_of(&["user", "delete", "alice", "--with-keys", "--wait-for-edges", "1s"]),
-        "Removed the user alice.\nInvalidated 1 key of this user.\nApplied by 0 edges.\n"
+        "Removed the user alice.\nInvalidated 1 key of this user.\nNo edge follows this service.\n"
     );
 }
 
