@@ -31,10 +31,10 @@ mod texts;
 
 use config_reader::ConfigReader;
 use fields::{
-    AUTHENTICATION, AUTHORITY, CLEAR_ROUTE_CACHE, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_INLINE,
-    CREDENTIAL_VARIABLE, EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS, MODE, PATH,
-    PRIVILEGES_APPLICATION, REFUSE_AFTER, ROUTE_METADATA, STALE_AFTER, START_UP_WAIT, TABLE_FILE_INTERVAL,
-    TABLE_FILE_PATH, WAIT,
+    AUTHENTICATION, AUTHORITY, CLEAR_ROUTE_CACHE, CLUSTER, CORS_PREFLIGHT, CREDENTIAL, CREDENTIAL_FILE,
+    CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, EDGE, FETCH_TIMEOUT, FILTER_STATE, FORWARD_CREDENTIAL, HEADERS,
+    MODE, PATH, PRIVILEGES_APPLICATION, REFUSE_AFTER, REPORT_USAGE, ROUTE_METADATA, STALE_AFTER,
+    START_UP_WAIT, TABLE_FILE_INTERVAL, TABLE_FILE_PATH, WAIT,
 };
 use json::JsonValue;
 
@@ -61,6 +61,8 @@ pub struct Config {
     pub credential_sources: CredentialSources,
     /// Whether the route of every request that passes is chosen again, by what the upstream is told.
     pub clear_route_cache: bool,
+    /// Whether uses of keys are counted and told to the key service.
+    pub report_usage: bool,
     /// Whether the upstream gets the credential.
     pub forward_credential: bool,
     /// The name of this proxy process; `None` is the proxy's node id.
@@ -88,7 +90,7 @@ pub struct KeyService {
     /// The path of the feed, without a query.
     pub path: String,
     /// What proves that this filter may read the feed.
-    pub credential: FeedCredential,
+    pub credential: CredentialPlace,
     /// How long an answer may take beyond `wait`.
     pub fetch_timeout: Duration,
     /// How long the service may hold a request until something changes.
@@ -102,6 +104,15 @@ pub struct StalenessLimits {
     pub stale_after: Duration,
     /// From this age on it admits nobody.
     pub refuse_after: Duration,
+}
+
+/// Where the filter's own credential is.
+#[derive(Clone, Debug)]
+pub enum CredentialPlace {
+    /// In the configuration, or in the environment in which it was read.
+    Here(FeedCredential),
+    /// In the file of this path, which is read again for each request: so it can be changed without a restart.
+    File(String),
 }
 
 /// The filter's own credential: the Base64 of `id:secret`, well-formed.
@@ -138,6 +149,7 @@ impl Config {
         let credential_sources = sources::read(&mut reader, identity.as_ref());
         let forward_credential = reader.flag(&FORWARD_CREDENTIAL);
         let clear_route_cache = reader.flag(&CLEAR_ROUTE_CACHE);
+        let report_usage = reader.flag(&REPORT_USAGE);
         let replies = replies::read(&mut reader, &credential_sources);
         // A text of the allowed characters is a name.
         let edge = reader.text(&EDGE).and_then(|text| EdgeName::try_from(text).ok());
@@ -158,6 +170,7 @@ impl Config {
                     identity,
                     credential_sources,
                     clear_route_cache,
+                    report_usage,
                     forward_credential,
                     replies,
                     edge,
@@ -172,6 +185,15 @@ impl Config {
     #[must_use]
     pub fn asks_for_keys(&self) -> bool {
         self.route_metadata || self.rules.ask_for_keys()
+    }
+
+    /// Which field names a file, if one does: only a host with a file system can do that.
+    #[must_use]
+    pub fn field_with_a_file(&self) -> Option<&'static str> {
+        match self.key_service.credential {
+            CredentialPlace::File(_) => Some(CREDENTIAL_FILE.path),
+            CredentialPlace::Here(_) => self.table_file.is_some().then_some("table_file"),
+        }
     }
 
     /// What the table has to hold of a key: what is told of it, and what rules and routes require.
@@ -209,6 +231,12 @@ impl FeedCredential {
         let credential = credential::decode(encoded.as_bytes()).ok()?;
         // No key has an empty secret, so only half of a credential was given.
         if credential.secret.expose().is_empty() { None } else { Some(Self(encoded.to_owned())) }
+    }
+
+    /// The credential in a file. White space around it is ignored.
+    #[must_use]
+    pub fn of_file(content: &[u8]) -> Option<Self> {
+        Self::parse(std::str::from_utf8(content).ok()?.trim_ascii())
     }
 
     /// The value of the `authorization` header. Secret: the caller sends it and does nothing else with it.
@@ -269,9 +297,10 @@ fn authority(reader: &mut ConfigReader<'_, '_>, cluster: Option<&str>) -> Option
 fn credential(
     reader: &mut ConfigReader<'_, '_>,
     environment: impl Fn(&str) -> Option<String>,
-) -> Option<FeedCredential> {
-    let (field, encoded) = match (reader.has(&CREDENTIAL_VARIABLE), reader.has(&CREDENTIAL_INLINE)) {
-        (true, false) => {
+) -> Option<CredentialPlace> {
+    let given = [&CREDENTIAL_VARIABLE, &CREDENTIAL_INLINE, &CREDENTIAL_FILE].map(|field| reader.has(field));
+    let (field, encoded) = match given {
+        [true, false, false] => {
             let Some(value) = environment(&reader.text(&CREDENTIAL_VARIABLE)?) else {
                 reader.note(CREDENTIAL_VARIABLE.path, Problem::VariableUnset);
                 return None;
@@ -279,7 +308,8 @@ fn credential(
             // A variable that was filled from a file often ends in a line break.
             (&CREDENTIAL_VARIABLE, value.trim_ascii().to_owned())
         }
-        (false, true) => (&CREDENTIAL_INLINE, reader.text(&CREDENTIAL_INLINE)?),
+        [false, true, false] => (&CREDENTIAL_INLINE, reader.text(&CREDENTIAL_INLINE)?),
+        [false, false, true] => return reader.text(&CREDENTIAL_FILE).map(CredentialPlace::File),
         _ => {
             reader.note(CREDENTIAL, Problem::NotExactlyOne);
             return None;
@@ -289,7 +319,7 @@ fn credential(
     if credential.is_none() {
         reader.note(field.path, Problem::BadCredential);
     }
-    credential
+    credential.map(CredentialPlace::Here)
 }
 
 fn table_file(reader: &mut ConfigReader<'_, '_>) -> Option<TableFileSettings> {

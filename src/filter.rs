@@ -17,6 +17,7 @@ mod following;
 mod held_requests;
 mod leaving;
 mod log_lines;
+mod reporting;
 mod request;
 mod root;
 mod routes;
@@ -30,6 +31,7 @@ use std::time::Duration;
 use self::deciding::{edit, edits_of};
 use self::following::Following;
 use self::held_requests::HeldRequests;
+use self::reporting::Reporting;
 use self::routes::Routes;
 use self::stats::Stats;
 use crate::clock::{ClockFailed, Moment, VmClock};
@@ -55,6 +57,7 @@ pub struct Filter<H: Host> {
     config: Arc<Config>,
     table: H::Table,
     following: Following<H>,
+    reporting: Reporting,
     clock: VmClock<H>,
     held: HeldRequests,
     stats: Stats<H>,
@@ -93,6 +96,7 @@ impl<H: Host> Filter<H> {
         Self {
             table: host.table(&names),
             following: Following::new(names),
+            reporting: Reporting::new(&host, config.report_usage),
             clock: VmClock::new(host.clone()),
             held: HeldRequests::default(),
             stats: Stats::define(host.clone()),

@@ -8,6 +8,7 @@
 //! are read where they are, and the borrow ends before anything is changed.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::HostClocks;
@@ -16,6 +17,7 @@ use crate::metrics;
 use crate::refresh::{CallId, FeedSink};
 use crate::reply::Reply;
 use crate::table::{KeyTable, SharedEntries, SharedNames};
+use crate::usage::UsageCounter;
 
 /// The host would not do what it was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,13 +42,15 @@ pub enum LogLevel {
     Error,
 }
 
-/// A GET request to send.
+/// A request to send.
 #[derive(Clone, Copy, Debug)]
 pub struct HttpCall<'a> {
     /// The proxy's name of the cluster.
     pub cluster: &'a str,
     /// All headers, those of HTTP/2 included.
     pub headers: &'a [(&'a str, &'a str)],
+    /// The body; empty is none.
+    pub body: &'a [u8],
     /// When the host gives the call up.
     pub timeout: Duration,
 }
@@ -78,6 +82,25 @@ pub trait Host: HostClocks + HostMetrics + SharedEntries + Clone {
         request: RequestId,
         look: impl FnOnce(&mut Self::Request) -> T,
     ) -> Result<T, HostFailed>;
+
+    /// The content of a file of at most [`CREDENTIAL_FILE_LEN_MAX`](crate::limits::CREDENTIAL_FILE_LEN_MAX) bytes. A host without a file system has none.
+    ///
+    /// # Errors
+    ///
+    /// [`HostFailed`] when it cannot be read, or is longer.
+    fn read_file(&self, _path: &str) -> Result<Vec<u8>, HostFailed> {
+        Err(HostFailed)
+    }
+
+    /// What counts the uses of keys on this thread.
+    fn usage_counter(&self) -> Arc<UsageCounter> {
+        Arc::default()
+    }
+
+    /// Shows what has counted, on this thread and on all that never tick.
+    fn collect_usage(&self, own: &UsageCounter, collect: &mut dyn FnMut(&UsageCounter)) {
+        collect(own);
+    }
 
     /// Sends a request. What becomes of it is told to the plugin with the number of the call.
     ///

@@ -28,6 +28,7 @@ pub mod rules;
 pub mod table;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod usage;
 
 #[cfg(target_arch = "wasm32")]
 mod proxy;

@@ -14,6 +14,9 @@ pub const CREDENTIAL_LEN_MAX: usize = 2048;
 /// `max_request_headers_kb`), and a refusal costs its sender more than us only while it is short.
 pub const REPLY_PATH_LEN_MAX: usize = 256;
 
+/// Longest file with the filter's own credential, in bytes: the longest credential, with white space around it.
+pub const CREDENTIAL_FILE_LEN_MAX: usize = 2 * CREDENTIAL_LEN_MAX;
+
 /// Keys that a page of a fresh table holds on average. Eight records of 150 bytes make a page of about 1 KiB,
 /// which the host hands over in the time of a 200-byte one (1.5 microseconds; copying begins to show at 16
 /// KiB).
@@ -53,6 +56,16 @@ pub const SWAP_TRIES_MAX: u32 = 8;
 /// apart.
 pub const GENERATION_HOPS_MAX: u32 = 3;
 
+/// Time between two moments at which a thread's uses of keys are brought together with those of others, in
+/// milliseconds. Each costs a read and a write of at most `USAGE_REPORT_LEN_MAX` (256 KiB).
+pub const USAGE_GATHERED_MS: u64 = 5_000;
+
+/// Least time between two reports of uses to the key service, in milliseconds. The service shows uses by the hour.
+pub const USAGE_REPORTED_MS: u64 = 10_000;
+
+/// Time after which a service that takes no reports is asked again, in milliseconds. It may have been upgraded.
+pub const USAGE_REFUSED_MS: u64 = 600_000;
+
 /// How long a VM uses the table header it has read, in milliseconds. It only ages the freshness that the VM
 /// sees: a page of another generation sends the reader back at once.
 pub const HEADER_LIFE_MS: u64 = 250;
@@ -88,8 +101,8 @@ pub const RIGHTS_WRITTEN_MAX: u64 = 256 * 1024 * 1024;
 /// ([`CACHED_PAGES_MAX`]) may have a set each.
 pub const PREPARED_SETS_MAX: usize = 1_024;
 
-/// Most bytes of the path of a table file: a quarter of what Linux takes (`PATH_MAX`), whose names get an ending.
-pub const TABLE_FILE_PATH_LEN_MAX: usize = 1_024;
+/// Most bytes of the path of a file: a quarter of what Linux takes (`PATH_MAX`), whose names get an ending.
+pub const FILE_PATH_LEN_MAX: usize = 1_024;
 
 /// Shortest time between two writes of a table file: a table of a million keys takes about as long to write.
 pub const SAVE_INTERVAL_MIN: Duration = Duration::from_secs(1);

@@ -72,6 +72,10 @@ pub const FEED_VERSION: &str = "latchkey.feed.version";
 /// 1 when the key service says that the key with which this edge reads the feed has ended; 0 otherwise.
 pub const FEED_CREDENTIAL_ENDED: &str = "latchkey.feed.credential_ended";
 
+/// Uses of keys that the key service is not told of: there were more keys than there is room for, or it takes no
+/// reports.
+pub const USAGE_LOST: &str = "latchkey.usage.lost";
+
 /// Faults that the native module caught; what each was at was refused. The Wasm filter has none to count: Envoy ends
 /// its VM.
 pub const FAULTS: &str = "latchkey.faults";

@@ -10,8 +10,9 @@ use latchkey_key_feed::header_value;
 use super::Problem;
 use super::duration;
 use super::fields::{
-    CREDENTIAL, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, ChoiceField, DurationField, FIELDS, FlagField,
-    HeaderField, METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, PRIVILEGES_APPLICATION, TextField,
+    CREDENTIAL, CREDENTIAL_FILE, CREDENTIAL_INLINE, CREDENTIAL_VARIABLE, ChoiceField, DurationField, FIELDS,
+    FlagField, HeaderField, METADATA_CLAIMS, METADATA_HEADERS, METADATA_PATH, PRIVILEGES_APPLICATION,
+    TextField,
 };
 use super::json::{JsonObject, JsonValue, text_of, value_of};
 use crate::identity::{CLAIMED_ID, FilterState, IdentityField, RULE};
@@ -296,7 +297,9 @@ pub(super) fn below(prefix: &str, name: &str) -> String {
     let name = encoded.get(..SHOWN_LEN_MAX).unwrap_or(&encoded);
     let dot = if prefix.is_empty() { "" } else { "." };
     let path = [prefix, dot, name].concat();
-    if prefix == CREDENTIAL && ![CREDENTIAL_VARIABLE.path, CREDENTIAL_INLINE.path].contains(&path.as_str()) {
+    if prefix == CREDENTIAL
+        && ![CREDENTIAL_VARIABLE.path, CREDENTIAL_INLINE.path, CREDENTIAL_FILE.path].contains(&path.as_str())
+    {
         return [CREDENTIAL, ".?"].concat();
     }
     path

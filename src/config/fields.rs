@@ -14,8 +14,8 @@ use super::texts::{
 use crate::identity::IdentityField;
 use crate::limits::{
     APPLICATION_NAME_LEN_MAX, AUTHORITY_LEN_MAX, CLUSTER_LEN_MAX, CREDENTIAL_LEN_MAX, FEED_PATH_LEN_MAX,
-    FETCH_TIMEOUT_MAX, FETCH_TIMEOUT_MIN, REALM_LEN_MAX, REFUSE_AFTER_MAX, REPLY_TEXT_LEN_MAX,
-    SAVE_INTERVAL_MAX, SAVE_INTERVAL_MIN, STALE_AFTER_MIN, START_UP_WAIT_MAX, TABLE_FILE_PATH_LEN_MAX,
+    FETCH_TIMEOUT_MAX, FETCH_TIMEOUT_MIN, FILE_PATH_LEN_MAX, REALM_LEN_MAX, REFUSE_AFTER_MAX,
+    REPLY_TEXT_LEN_MAX, SAVE_INTERVAL_MAX, SAVE_INTERVAL_MIN, STALE_AFTER_MIN, START_UP_WAIT_MAX,
     VARIABLE_LEN_MAX, WAIT_MAX, WAIT_MIN,
 };
 use crate::reply::BodyFormat;
@@ -113,7 +113,7 @@ pub(super) static PATH: TextField = TextField {
     default: Some("/_latchkey/feed"),
 };
 
-/// The object of the two fields that follow; exactly one of them is given.
+/// The object of the three fields that follow; exactly one of them is given.
 pub(super) const CREDENTIAL: &str = "key_service.credential";
 
 /// Environment variable that holds the Base64 of `id:secret`, of a key with the privilege `read_key_feed`.
@@ -131,6 +131,15 @@ pub(super) static CREDENTIAL_INLINE: TextField = TextField {
     words: "the Base64 of id:secret",
     is_allowed: is_visible,
     len_max: CREDENTIAL_LEN_MAX,
+    default: None,
+};
+
+/// The file that holds the same, and is read again for each request. Only a host with a file system has one.
+pub(super) static CREDENTIAL_FILE: TextField = TextField {
+    path: "key_service.credential.file",
+    words: "the path of a file, from the root",
+    is_allowed: is_file,
+    len_max: FILE_PATH_LEN_MAX,
     default: None,
 };
 
@@ -237,6 +246,9 @@ pub(super) const FILTER_STATE: &str = "identity.filter_state";
 /// Whether the upstream gets the `authorization` header with the credential in it.
 pub(super) static FORWARD_CREDENTIAL: FlagField = FlagField { path: "forward_credential", default: false };
 
+/// Whether uses of keys are counted and told to the key service.
+pub(super) static REPORT_USAGE: FlagField = FlagField { path: "report_usage", default: true };
+
 /// Whether the route of every request that passes is chosen again. Envoy's host of Wasm does so after any edit.
 pub(super) static CLEAR_ROUTE_CACHE: FlagField = FlagField { path: "clear_route_cache", default: false };
 
@@ -297,7 +309,7 @@ pub(super) static TABLE_FILE_PATH: TextField = TextField {
     path: "table_file.path",
     words: "the path of a file, from the root",
     is_allowed: is_file,
-    len_max: TABLE_FILE_PATH_LEN_MAX,
+    len_max: FILE_PATH_LEN_MAX,
     default: None,
 };
 
@@ -310,7 +322,7 @@ pub(super) static TABLE_FILE_INTERVAL: DurationField = DurationField {
 };
 
 /// The fields in the order in which they are documented.
-pub(super) static FIELDS: [Field; 41] = [
+pub(super) static FIELDS: [Field; 43] = [
     Field::Choice(&AUTHENTICATION.field),
     Field::Choice(&CORS_PREFLIGHT.field),
     Field::Choice(&MODE.field),
@@ -322,6 +334,7 @@ pub(super) static FIELDS: [Field; 41] = [
     Field::Text(&PATH),
     Field::Text(&CREDENTIAL_VARIABLE),
     Field::Text(&CREDENTIAL_INLINE),
+    Field::Text(&CREDENTIAL_FILE),
     Field::Duration(&FETCH_TIMEOUT),
     Field::Duration(&WAIT),
     Field::Duration(&STALE_AFTER),
@@ -342,6 +355,7 @@ pub(super) static FIELDS: [Field; 41] = [
     Field::FilterState(FILTER_STATE),
     Field::Flag(&FORWARD_CREDENTIAL),
     Field::Flag(&CLEAR_ROUTE_CACHE),
+    Field::Flag(&REPORT_USAGE),
     Field::Choice(&REPLY_FORMAT.field),
     Field::Text(&REPLY_TEXTS[0].1),
     Field::Text(&REPLY_TEXTS[1].1),

@@ -149,7 +149,7 @@ impl fmt::Display for Problem {
             Self::NotAskedByRules => f.write_str(
                 "requires a privilege or a metadata field that no rule of the filter requires, and only those are at hand",
             ),
-            Self::NotExactlyOne => f.write_str("needs exactly one of environment_variable and inline"),
+            Self::NotExactlyOne => f.write_str("needs exactly one of environment_variable, inline and file"),
             Self::OutOfRange { min, max } => {
                 write!(f, "is not between {} and {}", duration::write(*min), duration::write(*max))
             }

@@ -64,13 +64,21 @@ fn refused(config: &Value) -> String {
     message.strip_prefix("the configuration is refused: ").unwrap().to_owned()
 }
 
+/// What the key service is shown.
+fn header_value(config: &Config) -> String {
+    match &config.key_service.credential {
+        CredentialPlace::Here(credential) => credential.header_value(),
+        CredentialPlace::File(path) => panic!("it is in {path}"),
+    }
+}
+
 #[test]
 fn the_least_configuration_takes_all_defaults() {
     let config = accepted(&least());
     assert_eq!(config.key_service.cluster, "keys");
     assert_eq!(config.key_service.authority, "keys");
     assert_eq!(config.key_service.path, "/_latchkey/feed");
-    assert_eq!(config.key_service.credential.header_value(), "ApiKey aWQ6c2VjcmV0");
+    assert_eq!(header_value(&config), "ApiKey aWQ6c2VjcmV0");
     assert_eq!(config.key_service.fetch_timeout, Duration::from_secs(5));
     assert_eq!(config.key_service.wait, Duration::from_secs(20));
     assert_eq!(
@@ -109,7 +117,7 @@ fn every_field_can_be_set() {
     assert_eq!(config.key_service.cluster, "outbound|9200||keys.svc");
     assert_eq!(config.key_service.authority, "keys.svc:9200");
     assert_eq!(config.key_service.path, "/feed");
-    assert_eq!(config.key_service.credential.header_value(), "ApiKey aWQ6c2VjcmV0");
+    assert_eq!(header_value(&config), "ApiKey aWQ6c2VjcmV0");
     assert_eq!(config.key_service.fetch_timeout, Duration::from_millis(250));
     assert_eq!(config.key_service.wait, Duration::from_secs(60));
     assert_eq!(config.staleness.stale_after, Duration::from_secs(120));
@@ -145,7 +153,7 @@ fn no_configuration_says_what_is_needed() {
     );
     assert_eq!(
         refused(&json!({})),
-        "key_service.cluster is required; key_service.credential needs exactly one of environment_variable and inline"
+        "key_service.cluster is required; key_service.credential needs exactly one of environment_variable, inline and file"
     );
 }
 
@@ -200,7 +208,7 @@ fn all_mistakes_are_told_at_once() {
          mode is not enforce or shadow; \
          key_service.wait is not an integer and one of the units ms, s, m, h, d, such as \"30s\"; \
          key_service.cluster is not the name of a cluster; \
-         key_service.credential needs exactly one of environment_variable and inline; \
+         key_service.credential needs exactly one of environment_variable, inline and file; \
          identity.metadata_headers.x-a is not the names of nested metadata fields, joined by dots; \
          identity.headers.id is not a header name in lower case; \
          forward_credential is not true or false"
@@ -255,7 +263,7 @@ fn the_filters_own_credential_is_one_and_well_formed() {
     let both = json!({"inline": CREDENTIAL_TEXT, "environment_variable": "LATCHKEY_FEED_CREDENTIAL"});
     assert_eq!(
         credential(both),
-        "key_service.credential needs exactly one of environment_variable and inline"
+        "key_service.credential needs exactly one of environment_variable, inline and file"
     );
     for bad in ["aWQ6c2VjcmV0=", "aWRzZWNyZXQ=", "aWQ6", "ApiKey", "id:secret"] {
         assert_eq!(
@@ -288,7 +296,7 @@ fn the_filters_own_credential_is_one_and_well_formed() {
 #[test]
 fn nothing_secret_is_printed() {
     let printed = format!("{:?}", accepted(&least()));
-    assert!(printed.contains("credential: FeedCredential,"), "{printed}");
+    assert!(printed.contains("credential: Here(FeedCredential),"), "{printed}");
     assert!(!printed.contains(CREDENTIAL_TEXT), "{printed}");
 }
 

@@ -11,7 +11,7 @@ use latchkey_key_feed::{KeyId, MonotonicMillis, SecretUsed, header_value};
 use super::{Filter, Handled};
 use crate::clock::Moment;
 use crate::credential::{Credential, Stripped};
-use crate::denial::{Denial, Unavailable};
+use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, WaitingTime};
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, LogLevel};
@@ -63,6 +63,7 @@ impl<H: Host> Filter<H> {
                 gate::decide(presented, &asked, &self.table, &rights, staleness, waiting_time, now)
             }
         };
+        self.count_use(&verdict);
         match verdict {
             Verdict::Admit(admission) => {
                 let change = self.change(&asked, Some(&admission.key), &headers, ambiguous);
@@ -113,6 +114,22 @@ impl<H: Host> Filter<H> {
                 self.refuse(&asked, denial, reply, request)
             }
             Verdict::Wait => Handled::Waits,
+        }
+    }
+
+    /// Counts that a key was used, or that somebody tried to.
+    fn count_use<R>(&self, verdict: &Verdict<R>) {
+        let Some(usage) = self.reporting.counter() else { return };
+        match verdict {
+            Verdict::Admit(Admission { key, .. }) | Verdict::Forbid(Admission { key, .. }, _) => {
+                usage.proven(key.id());
+            }
+            Verdict::Deny(Refusal { denial, claimed_id: Some(id) })
+                if *denial == Denial::Unauthenticated(Unauthenticated::SecretWrong) =>
+            {
+                usage.wrong_secret(id);
+            }
+            Verdict::Deny(_) | Verdict::Pass | Verdict::Wait => {}
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use latchkey_key_feed::{EdgeName, Epoch, FeedVersion, MonotonicMillis, whole_millis};
 
+use super::leaving::Leaving;
 use super::{Filter, feed_call};
 use crate::clock::{Moment, Tick};
 use crate::gate::Freshness;
@@ -39,6 +40,10 @@ struct Joined<H: Host> {
 impl<H: Host> Following<H> {
     pub(super) fn new(names: SharedNames) -> Self {
         Self { names, untold: Cell::new(None), joined: OnceCell::new() }
+    }
+
+    pub(super) fn names(&self) -> &SharedNames {
+        &self.names
     }
 
     fn follower(&self) -> Option<RefMut<'_, Follower<H::Sink>>> {
@@ -79,7 +84,7 @@ impl<H: Host> Filter<H> {
 
     /// A call to the service has ended.
     pub(super) fn answered(&self, call: CallId, answer: &impl HostAnswer) {
-        if self.vm.answered(call) {
+        if self.vm.answered(call) || self.usage_answered(call, answer) {
             return;
         }
         let (Some(mut follower), Ok(now)) = (self.following.follower(), self.clock.now()) else {
@@ -97,16 +102,19 @@ impl<H: Host> Filter<H> {
     /// The root context ends, and none of its requests is left. Another VM may follow at once.
     pub(super) fn leave(&self) {
         self.stats.show_build(false);
+        self.gather_usage_now();
         let Following { names, joined, .. } = &self.following;
-        let departure = match (joined.get(), self.clock.monotonic()) {
+        let leaving = match (joined.get(), self.clock.monotonic()) {
             (Some(joined), Ok(now)) => {
                 joined.follower.borrow_mut().resign(now);
-                let request = joined.request.clone();
-                Some(Departure::begin(&self.host, names, self.host.sink(names), joined.number, request, now))
+                let (sink, endpoint) = (self.host.sink(names), joined.request.clone());
+                let departure =
+                    Departure::begin(&self.host, names, sink, joined.number, endpoint.clone(), now);
+                Some(Leaving { departure, endpoint, usage: self.shared_usage() })
             }
             _ => None,
         };
-        self.vm.one_left(departure, &self.config.key_service);
+        self.vm.one_left(leaving, &self.config.key_service);
     }
 
     fn follow(&self, tick: Tick) {
@@ -123,6 +131,10 @@ impl<H: Host> Filter<H> {
         self.carry_out(step, tick.now);
         let is_following = joined.follower.borrow().current(now) == Some(joined.id);
         joined.housekeeping.borrow_mut().tick(is_following, now, |names| self.host.sink(names));
+        self.gather_usage(now);
+        if is_following {
+            self.report_usage(&joined.request, now);
+        }
         self.report(tick.now);
     }
 

@@ -9,10 +9,11 @@ use std::cell::{Cell, RefCell};
 
 use latchkey_key_feed::MonotonicMillis;
 
-use super::feed_call;
+use super::{feed_call, reporting};
 use crate::config::KeyService;
 use crate::host::{Host, HostFailed, LogLevel};
-use crate::refresh::{CallId, Departure};
+use crate::refresh::{CallId, Departure, FeedEndpoint};
+use crate::usage::SharedUsage;
 
 /// What the plugins of one VM have in common.
 pub struct Vm<H: Host> {
@@ -26,6 +27,16 @@ struct Leaver<H: Host> {
     departure: Departure<H, H::Sink>,
     /// Where to say goodbye, and as whom.
     service: KeyService,
+    endpoint: FeedEndpoint,
+    /// Uses of keys that nobody tells otherwise.
+    usage: SharedUsage<H>,
+}
+
+/// What a plugin leaves behind that had joined its table.
+pub(super) struct Leaving<H: Host> {
+    pub(super) departure: Departure<H, H::Sink>,
+    pub(super) endpoint: FeedEndpoint,
+    pub(super) usage: SharedUsage<H>,
 }
 
 impl<H: Host> Vm<H> {
@@ -40,22 +51,23 @@ impl<H: Host> Vm<H> {
         self.plugins.set(self.plugins.get().saturating_add(1));
     }
 
-    /// A plugin of this VM has ended; it has a departure if it had joined its table.
-    pub(super) fn one_left(&self, departure: Option<Departure<H, H::Sink>>, service: &KeyService) {
+    /// A plugin of this VM has ended; it leaves something if it had joined its table.
+    pub(super) fn one_left(&self, leaving: Option<Leaving<H>>, service: &KeyService) {
         self.plugins.set(self.plugins.get().saturating_sub(1));
-        let Some(departure) = departure else { return };
+        let Some(Leaving { departure, endpoint, usage }) = leaving else { return };
         if self.plugins.get() == 0 {
             departure.without_goodbye();
             return;
         }
-        self.leavers.borrow_mut().push(Leaver { departure, service: service.clone() });
+        let service = service.clone();
+        self.leavers.borrow_mut().push(Leaver { departure, service, endpoint, usage });
     }
 
     /// Time has passed. A plugin calls this with its own host, which then sends the goodbye.
     pub(super) fn go_on(&self, host: &H, now: MonotonicMillis) {
         // Nothing is borrowed while the host is called: it could call back.
         let mut leavers = self.leavers.take();
-        for Leaver { departure, service } in &mut leavers {
+        for Leaver { departure, service, endpoint, usage } in &mut leavers {
             let Some(goodbye) = departure.tick(now) else { continue };
             host.log(
                 LogLevel::Info,
@@ -63,6 +75,7 @@ impl<H: Host> Vm<H> {
                     "the last plugin of a table has ended: the table is cleared, and the key service is told"
                 ),
             );
+            reporting::send_last(host, usage, service, endpoint);
             match feed_call::send(host, &goodbye, service) {
                 Ok(call) => departure.sent(call, now),
                 Err(HostFailed) => departure.not_sent(),

@@ -12,8 +12,7 @@ use crate::limits::FIRST_TICK_MS;
 use crate::refresh::CallId;
 
 /// Why a host without a file system refuses a configuration.
-const NO_FILES: &str =
-    "the configuration is refused: `table_file`: a Wasm filter has no files; the native module has";
+const NO_FILES: &str = "a Wasm filter has no files; the native module has";
 
 /// One plugin of one VM: ticks, calls and their answers belong to it.
 pub struct Root<H: Host> {
@@ -43,11 +42,14 @@ impl<H: Host> Root<H> {
     pub fn configure(&mut self, json: &[u8], environment: impl Fn(&str) -> Option<String>) -> bool {
         introduce(&self.host);
         match Config::parse(json, environment) {
-            Ok(config) if config.table_file.is_some() => {
-                self.host.log(LogLevel::Error, format_args!("{NO_FILES}"));
-                false
-            }
             Ok(config) => {
+                if let Some(field) = config.field_with_a_file() {
+                    self.host.log(
+                        LogLevel::Error,
+                        format_args!("the configuration is refused: `{field}`: {NO_FILES}"),
+                    );
+                    return false;
+                }
                 self.adopt(Arc::new(config));
                 true
             }

@@ -6,6 +6,7 @@ mod fail_closed;
 mod following;
 mod model;
 mod observing;
+mod reporting;
 mod requests;
 mod rights;
 mod routes;

@@ -265,9 +265,14 @@ pub(super) fn set_shared_data(name: &[u8], bytes: &[u8], cas: u32) -> Result<(),
     done(unsafe { proxy_set_shared_data(name.as_ptr(), name.len(), bytes.as_ptr(), bytes.len(), cas) })
 }
 
-/// Sends a request without body and trailers.
+/// Sends a request without trailers. An empty body is none.
 #[expect(unsafe_code, reason = "calls the host")]
-pub(super) fn http_call(cluster: &str, headers: &HeaderPairs, timeout_ms: u32) -> Result<u32, HostFailed> {
+pub(super) fn http_call(
+    cluster: &str,
+    headers: &HeaderPairs,
+    body: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, HostFailed> {
     let (headers, trailers) = (headers.as_bytes(), HeaderPairs::empty_map());
     let mut call = 0;
     done(unsafe {
@@ -276,8 +281,8 @@ pub(super) fn http_call(cluster: &str, headers: &HeaderPairs, timeout_ms: u32) -
             cluster.len(),
             headers.as_ptr(),
             headers.len(),
-            ptr::null(),
-            0,
+            body.as_ptr(),
+            body.len(),
             trailers.as_ptr(),
             trailers.len(),
             timeout_ms,

@@ -99,7 +99,7 @@ impl Host for EnvoyHost {
     fn send(&self, call: &HttpCall<'_>) -> Result<CallId, HostFailed> {
         let headers: HeaderPairs = call.headers.iter().copied().collect();
         let timeout_ms = u32::try_from(call.timeout.as_millis()).unwrap_or(u32::MAX);
-        abi::http_call(call.cluster, &headers, timeout_ms).map(CallId)
+        abi::http_call(call.cluster, &headers, call.body, timeout_ms).map(CallId)
     }
 
     fn set_tick_period(&self, period: Duration) -> Result<(), HostFailed> {

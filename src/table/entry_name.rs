@@ -28,6 +28,8 @@ pub enum TableEntry {
     FollowerCounter,
     /// Where the plugins of the table count themselves.
     Register,
+    /// Uses of keys that were not told to the service yet.
+    Usage,
     /// A page of a slot, by its index.
     Page(Slot, u32),
     /// A run of a load, by its number.
@@ -70,6 +72,7 @@ impl EntryName {
             TableEntry::Lease => text.with(b"lease"),
             TableEntry::FollowerCounter => text.with(b"followers"),
             TableEntry::Register => text.with(b"plugins"),
+            TableEntry::Usage => text.with(b"uses"),
             TableEntry::Page(Slot::A, index) => text.with_number(b'a', index),
             TableEntry::Page(Slot::B, index) => text.with_number(b'b', index),
             // No slot has this letter, and no word is this letter and hexadecimal digits.
@@ -152,8 +155,13 @@ mod tests {
     fn no_two_entries_share_a_text() {
         let mut seen = HashSet::from([text(EntryName::Directory), text(EntryName::StampNumber)]);
         for table in [1, 2].map(|number| TableIdentity::from_bytes([number; 8])) {
-            let single =
-                [TableEntry::Header, TableEntry::Lease, TableEntry::FollowerCounter, TableEntry::Register];
+            let single = [
+                TableEntry::Header,
+                TableEntry::Lease,
+                TableEntry::FollowerCounter,
+                TableEntry::Register,
+                TableEntry::Usage,
+            ];
             let numbered = (0..10_000).chain([u32::MAX]).flat_map(|number| {
                 [
                     TableEntry::Page(Slot::A, number),

@@ -44,6 +44,8 @@ pub struct SentCall {
     pub cluster: String,
     /// All headers.
     pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 impl SentCall {

@@ -354,7 +354,8 @@ impl Host for FakeHost {
         let number = CallId(u32::try_from(sent.len() + 1).map_err(|_| HostFailed)?);
         let headers =
             call.headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        sent.push(SentCall { call: number, cluster: call.cluster.to_owned(), headers });
+        let (cluster, body) = (call.cluster.to_owned(), call.body.to_vec());
+        sent.push(SentCall { call: number, cluster, headers, body });
         Ok(number)
     }
 

@@ -40,6 +40,9 @@ thread_local! {
 const ROUTE_METADATA: &str =
     "the configuration is refused: `route_metadata`: a native module cannot read the metadata of a route";
 
+/// What the file was to hold that a configuration names.
+const UNREADABLE_CREDENTIAL: &str = "the configuration is refused: `key_service.credential.file`: there is no credential (the Base64 of id:secret) in";
+
 /// A configuration has come. One that is refused is told in the log.
 pub(crate) fn accept(object: ConfigObject, json: &[u8]) -> Option<Arc<Plugin>> {
     let config = match Config::parse(json, |name| std::env::var(name).ok()) {
@@ -56,6 +59,10 @@ pub(crate) fn accept(object: ConfigObject, json: &[u8]) -> Option<Arc<Plugin>> {
     let plugin = Plugin::new(object, config);
     let host = ModuleHost::new(Arc::clone(&plugin));
     let mut kept = None;
+    if let Some(path) = host.unreadable_credential() {
+        abi::log(Level::Error, &format!("{UNREADABLE_CREDENTIAL} {path}"));
+        return None;
+    }
     if !abi::is_validation() {
         kept = host.keep_table().inspect_err(|why| abi::log(Level::Error, &refused_file(why))).ok()?;
         TIMER.insert(Arc::clone(&plugin), object.scheduler()?);

@@ -2,16 +2,21 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::fs::{self, File};
 use std::hash::{BuildHasher as _, RandomState};
+use std::io::{self, Read as _};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use latchkey_filter::clock::{ClockFailed, HostClocks, Moment};
+use latchkey_filter::config::{CredentialPlace, FeedCredential};
 use latchkey_filter::host::{Host, HostFailed, HostMetrics, HttpCall, LogLevel, MetricId, RequestId};
+use latchkey_filter::limits::CREDENTIAL_FILE_LEN_MAX;
 use latchkey_filter::refresh::CallId;
 use latchkey_filter::table::{Entry, EntryName, SharedEntries, SharedNames, SwapLost, Version};
+use latchkey_filter::usage::UsageCounter;
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 use latchkey_memory_table::{MemorySink, MemoryTable, MemoryTables};
 
@@ -68,6 +73,13 @@ impl ModuleHost {
         };
         let names = self.plugin.config.table_names();
         table_files::keep(&TABLES, &names, settings, Moment { wall, monotonic }).map(Some)
+    }
+
+    /// The path of the file for the credential of the feed, if it is not there or holds none.
+    pub(crate) fn unreadable_credential(&self) -> Option<&str> {
+        let CredentialPlace::File(path) = &self.plugin.config.key_service.credential else { return None };
+        let credential = self.read_file(path).ok().and_then(|content| FeedCredential::of_file(&content));
+        credential.is_none().then_some(path.as_str())
     }
 
     /// Our number for one metric of a family.
@@ -178,10 +190,37 @@ impl Host for ModuleHost {
         Err(HostFailed)
     }
 
+    /// A regular file: reading another could wait for ever.
+    fn read_file(&self, path: &str) -> Result<Vec<u8>, HostFailed> {
+        let read = || {
+            if !fs::metadata(path)?.is_file() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            let mut content = Vec::new();
+            File::open(path)?.take(CREDENTIAL_FILE_LEN_MAX as u64 + 1).read_to_end(&mut content)?;
+            Ok::<_, io::Error>(content)
+        };
+        read().ok().filter(|content| content.len() <= CREDENTIAL_FILE_LEN_MAX).ok_or(HostFailed)
+    }
+
+    fn usage_counter(&self) -> Arc<UsageCounter> {
+        self.plugin.new_usage_counter()
+    }
+
+    /// The root of the main thread ticks for all.
+    fn collect_usage(&self, _own: &UsageCounter, collect: &mut dyn FnMut(&UsageCounter)) {
+        if self.plugin.is_on_main_thread() {
+            for counter in self.plugin.usage_counters().iter() {
+                collect(counter);
+            }
+        }
+    }
+
     fn send(&self, call: &HttpCall<'_>) -> Result<CallId, HostFailed> {
         let object = self.plugin.object().filter(|_| self.plugin.is_on_main_thread()).ok_or(HostFailed)?;
         let timeout_ms = u64::try_from(call.timeout.as_millis()).unwrap_or(u64::MAX);
-        let of_envoy = object.call(call.cluster, call.headers, timeout_ms).map_err(|Refused| HostFailed)?;
+        let of_envoy =
+            object.call(call.cluster, call.headers, call.body, timeout_ms).map_err(|Refused| HostFailed)?;
         let id = CallId(LAST_CALL.fetch_add(1, Ordering::Relaxed));
         self.of_thread.calls.borrow_mut().push((of_envoy, id));
         Ok(id)

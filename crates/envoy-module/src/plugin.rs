@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
 
 use latchkey_filter::config::Config;
 use latchkey_filter::metrics;
+use latchkey_filter::usage::UsageCounter;
 
 use crate::abi::ConfigObject;
 use crate::waiting::Waiting;
@@ -26,6 +27,8 @@ pub(crate) struct Plugin {
     metrics: Mutex<BTreeMap<String, usize>>,
     /// Numbers of counters with labels, by name and number of labels.
     families: BTreeMap<(&'static str, usize), usize>,
+    /// What each thread counts of the uses of keys. A thread locks only its own.
+    usage: Mutex<Vec<Arc<UsageCounter>>>,
 }
 
 static LAST_ID: AtomicU64 = AtomicU64::new(0);
@@ -55,7 +58,20 @@ impl Plugin {
             is_live: AtomicBool::new(true),
             metrics: Mutex::default(),
             families: families.collect(),
+            usage: Mutex::default(),
         })
+    }
+
+    /// What counts the uses of keys on a thread that begins.
+    pub(crate) fn new_usage_counter(&self) -> Arc<UsageCounter> {
+        let counter = Arc::default();
+        self.usage_counters().push(Arc::clone(&counter));
+        counter
+    }
+
+    /// All that count, those of threads that have ended too.
+    pub(crate) fn usage_counters(&self) -> MutexGuard<'_, Vec<Arc<UsageCounter>>> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Envoy's object, while it is there.

@@ -9,7 +9,7 @@ mod fake_envoy;
 use std::ffi::c_void;
 use std::thread;
 
-use latchkey_filter::limits::LINES_MAX;
+use latchkey_filter::limits::{CREDENTIAL_FILE_LEN_MAX, LINES_MAX};
 
 use self::fake_envoy::{CALLS, FakeStream, LOG};
 use crate::abi::{EnvoyBuffer, EnvoyHeader};
@@ -86,6 +86,42 @@ fn a_bad_configuration_is_refused_and_every_mistake_logged() {
         assert!(log.contains(named), "{log}");
     }
     assert!(!log.contains("feed-secret") && !log.contains("ZWRnZT"), "{log}");
+}
+
+#[test]
+fn a_credential_in_a_file_is_read_up_to_its_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credential");
+    let named = |path: &std::path::Path| {
+        let credential = format!(r#"{{"file": "{}"}}"#, path.display());
+        format!(r#"{{"key_service": {{"cluster": "keys", "credential": {credential}}}, "edge": "test"}}"#)
+    };
+    let is_accepted = |json: String| {
+        let config = envoy_dynamic_module_on_http_filter_config_new(
+            config_object(),
+            EnvoyBuffer::of(b"latchkey"),
+            EnvoyBuffer::of(json.as_bytes()),
+        );
+        if config.is_null() {
+            return false;
+        }
+        envoy_dynamic_module_on_http_filter_config_destroy(config);
+        true
+    };
+    assert!(!is_accepted(named(&file)), "there is no file");
+    assert!(!is_accepted(named(folder.path())), "that is none");
+    let padded = |len: usize| format!("{:len$}", "ZWRnZTpmZWVkLXNlY3JldA==");
+    for (content, accepted) in [
+        (padded(0), true),
+        (padded(CREDENTIAL_FILE_LEN_MAX), true),
+        (padded(CREDENTIAL_FILE_LEN_MAX + 1), false),
+        ("not Base64".to_owned(), false),
+        (String::new(), false),
+    ] {
+        std::fs::write(&file, &content).unwrap();
+        let is_accepted = is_accepted(named(&file));
+        assert_eq!(is_accepted, accepted, "{} bytes", content.len());
+    }
 }
 
 #[test]

@@ -112,7 +112,7 @@ const LEAVING: &str = "leaving";
 impl FeedRequest {
     /// Appends the query of the request, with its question mark.
     pub fn push_query(&self, path: &mut String) {
-        let mut query = QueryWriter { path, separator: '?' };
+        let mut query = QueryWriter::new(path);
         query.number(AFTER, self.after.0, "");
         if let Some(limit) = self.limit {
             query.number(LIMIT, limit, "");
@@ -193,13 +193,18 @@ impl AskingEdge {
 }
 
 /// Appends parameters to a path.
-struct QueryWriter<'p> {
+pub(crate) struct QueryWriter<'p> {
     path: &'p mut String,
     /// What comes before the next one.
     separator: char,
 }
 
-impl QueryWriter<'_> {
+impl<'p> QueryWriter<'p> {
+    /// For a path without a query.
+    pub(crate) fn new(path: &'p mut String) -> Self {
+        Self { path, separator: '?' }
+    }
+
     fn begin(&mut self, name: &str) {
         self.path.push(self.separator);
         self.separator = '&';
@@ -221,7 +226,7 @@ impl QueryWriter<'_> {
     }
 
     /// A text with everything but the unreserved characters of RFC 3986, section 2.3, percent-encoded.
-    fn text(&mut self, name: &str, text: &str) {
+    pub(crate) fn text(&mut self, name: &str, text: &str) {
         self.begin(name);
         for byte in text.bytes() {
             if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {

@@ -70,6 +70,9 @@ pub const RIGHTS_LEN_MAX: usize = 64 * 1024;
 /// registers the most that is known, takes some 200 KiB.
 pub const APPLICATION_PRIVILEGES_LEN_MAX: usize = 1024 * 1024;
 
+/// Most bytes of a report of uses: some 8,700 of Latchkey's ids. What an edge keeps and sends is bounded by it.
+pub const USAGE_REPORT_LEN_MAX: usize = 256 * 1024;
+
 const _: () = assert!(ROW_LEN_MAX + RECORD_FRAME_LEN <= RECORD_LEN_MAX, "what is accepted can be sent");
 const _: () = assert!(METADATA_DEPTH_MAX < JSON_DEPTH_MAX, "what is accepted can be read");
 // Lengths inside of a record are 16 bits wide.

@@ -21,6 +21,7 @@ mod key_record;
 mod millis;
 mod secret;
 mod secret_form;
+mod usage_report;
 
 pub use edge_instance::{EdgeInstance, InvalidEdgeInstance};
 pub use edge_name::{EdgeName, InvalidEdgeName};
@@ -39,3 +40,4 @@ pub use key_record::{KeyRecord, Owner, is_expired};
 pub use millis::{MonotonicMillis, UnixMillis, whole_millis};
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
 pub use secret_form::{MalformedSecret, SecretForm, SecretPrefix, of_token, token_of, token_parts};
+pub use usage_report::{InvalidUsageReport, KeyUses, UsageReport, UsageReportFull, usage_path};

@@ -36,6 +36,7 @@ mod store_error;
 mod token;
 mod unauthenticated;
 mod unread_body;
+mod usage;
 mod user;
 
 use axum::Router;
@@ -98,6 +99,7 @@ fn latchkey_routes() -> Router<SharedService> {
         .route("/_latchkey/edges/{name}", delete(edge_endpoints::forget_name))
         .route("/_latchkey/feed", get(feed::show))
         .route("/_latchkey/openapi.json", get(openapi::show))
+        .route("/_latchkey/usage", post(usage::tell))
 }
 
 /// API keys.

@@ -92,6 +92,23 @@ pub const FEED_ROWS_DEFAULT: u32 = 1_000;
 /// Most rows of one feed answer. At some 400 bytes a row that is 4 MB, well under what the proxy buffers.
 pub const FEED_ROWS_MAX: u32 = 10_000;
 
+/// Most keys whose uses wait to be written: some 20 MB. More are not counted, and their number is told.
+pub const USAGE_PENDING_KEYS_MAX: usize = 100_000;
+
+/// Most keys whose uses are written in one transaction, so that no change of a key waits long for SQLite's one writer.
+pub const USAGE_ROWS_AT_ONCE_MAX: usize = 512;
+
+/// Shortest time to which the moment of a last use may be rounded down, and between two moments at which uses are
+/// written: the store would be written to all the time.
+pub const USAGE_TIME_MIN: Duration = Duration::from_secs(1);
+
+/// Longest such time. An unused key is looked for by days.
+pub const USAGE_TIME_MAX: Duration = Duration::from_secs(24 * 3_600);
+
+/// Requests with a wrong secret of one key within ten seconds from which on the log names the key. A client with a
+/// wrong configuration tries a few times.
+pub const WRONG_SECRETS_LOGGED_MIN: u64 = 20;
+
 /// Bytes of stored rows after which a feed answer ends early, whatever the number of rows: a row carries its
 /// key's metadata, which may be as long as a request body. Leaves room for that last row, and for escapes,
 /// under the proxy's buffer.

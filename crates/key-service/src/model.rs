@@ -2,6 +2,7 @@
 //! requested.
 
 pub(crate) mod entry_counts;
+pub mod key_usage;
 pub mod password;
 pub(crate) mod password_stamp;
 pub(crate) mod precondition;

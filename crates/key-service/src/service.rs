@@ -24,6 +24,7 @@ use crate::service::workshop::Workshop;
 use crate::settings::ServiceSettings;
 use crate::store::KeyStore;
 use crate::telemetry;
+use crate::usage::UsageLog;
 
 /// What a service is made from.
 #[derive(derive_more::Debug)]
@@ -62,6 +63,7 @@ pub struct Service {
     pub(crate) randomness: Arc<dyn Randomness>,
     pub(crate) settings: ServiceSettings,
     pub(crate) remover: Remover,
+    pub(crate) usage: Arc<UsageLog>,
     pub(crate) workshop: Workshop,
     pub(crate) recorded: PrometheusHandle,
 }
@@ -72,6 +74,9 @@ impl Service {
     #[must_use]
     pub fn new(parts: ServiceParts) -> Self {
         let ServiceParts { store, passwords, clock, settings, .. } = parts;
+        let policy = &settings.key_policy;
+        let (resolution, every) = (policy.last_used_resolution, policy.usage_written_every);
+        let usage = UsageLog::begin(store.clone(), resolution, every, parts.stopping.clone());
         let anonymous = settings.anonymous.clone();
         let shared_roles = anonymous.as_ref().map(|anonymous| anonymous.roles.clone()).unwrap_or_default();
         let schemes = Schemes {
@@ -94,6 +99,7 @@ impl Service {
             anonymous,
             schemes,
             settings.limits.failed_logins.map(LoginThrottle::new),
+            Arc::clone(&usage),
         );
         let roles = RoleResolver::new(parts.roles, store.clone(), shared_roles);
         let waiters_max = settings.limits.feed_requests_waiting();
@@ -104,6 +110,7 @@ impl Service {
             authorization: AuthorizationService::new(store.clone(), roles),
             passwords,
             remover: Remover::new(store.clone(), settings.removal, Arc::clone(&clock)),
+            usage,
             store,
             clock,
             randomness: parts.randomness,

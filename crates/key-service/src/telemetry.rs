@@ -5,6 +5,7 @@
 pub mod connection_metrics;
 pub mod edge_metrics;
 pub mod tls_metrics;
+pub mod usage_metrics;
 pub mod work_metrics;
 
 use std::sync::OnceLock;
@@ -203,6 +204,7 @@ fn describe() {
     connection_metrics::describe();
     edge_metrics::describe();
     tls_metrics::describe();
+    usage_metrics::describe();
     work_metrics::describe();
 }
 
@@ -254,6 +256,7 @@ fn begin_at_zero() {
     for name in counters {
         counter!(name).increment(0);
     }
+    usage_metrics::begin_at_zero();
     for kind in ["corrupt", "damaged", "id_taken", "unavailable"] {
         counter!(STORE_ERRORS, "kind" => kind).increment(0);
     }

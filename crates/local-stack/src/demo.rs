@@ -5,6 +5,7 @@
 
 mod rotation;
 mod rules;
+mod usage;
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -103,6 +104,7 @@ impl<W: Write> Story<'_, W> {
         })?;
         let rotated = rotated.context("no key")?;
         self.step("the secret before is to end at once", || rotation::one_secret(stack, &rotated))?;
+        self.step("the key service is asked how it was used", || usage::counted(stack, &key))?;
         self.step("the key is revoked", || revoked(stack, &key))?;
 
         let survivor = reader_key(stack)?;

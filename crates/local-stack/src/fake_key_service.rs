@@ -284,8 +284,15 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
+/// The path of reports of uses.
+const USAGE: &str = "/_latchkey/usage?";
+
 fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
     let target = target_of(&mut stream)?;
+    // A report of uses is no request for the feed. It is taken whatever the manner is.
+    if target.starts_with(USAGE) {
+        return answer(&mut stream, 200, 2, b"{}");
+    }
     shared.feed().requests.push(target.clone());
 
     let manner = shared.feed().manner.clone();

@@ -265,6 +265,8 @@ impl fmt::Debug for CreatedKey {
 fn spawned(program: &Path, listen: SocketAddr, data: &Path, logs: &Path) -> Result<ChildProcess> {
     let mut command = Command::new(program);
     command.arg("dev").arg("--data").arg(data).args(["--listen", &listen.to_string(), "--json"]);
+    // Whoever waits for uses of keys does not wait for the store too.
+    command.args(["-E", "api_keys.usage_written_every=1s"]);
     // What it prints once it is ready has the super-user's password.
     ChildProcess::start_confidential("key-service", command, logs)
 }

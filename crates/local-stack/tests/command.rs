@@ -18,6 +18,16 @@ fn local_stack(temporary: &Path, verb: &str) -> Command {
     command
 }
 
+/// The same as a terminal starts it: Ctrl-C ends it. What a script starts in the background ignores Ctrl-C, as does all
+/// that it starts in turn, this test in such a run too.
+fn as_at_a_terminal(temporary: &Path, verb: &str) -> Command {
+    let with_signals = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    command.args(["-c", with_signals, env!("CARGO_BIN_EXE_local-stack"), verb]);
+    command.env("TMPDIR", temporary).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 fn entries(directory: &Path) -> Vec<String> {
     let entries = fs::read_dir(directory).unwrap().flatten();
     entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
@@ -73,7 +83,7 @@ fn nothing_is_left_of_a_stack_that_was_interrupted_at_any_moment() {
         (Moment::Directories(2), "KILL"),
         (Moment::FirstStep, "INT"),
     ] {
-        let mut process = local_stack(directory.path(), "demo").process_group(0).spawn().unwrap();
+        let mut process = as_at_a_terminal(directory.path(), "demo").process_group(0).spawn().unwrap();
         match moment {
             Moment::Directories(count) => {
                 wait::until("it has begun", || Ok((entries(directory.path()).len() >= count).then_some(())))

@@ -5,6 +5,7 @@
 //! | keys | `name`, `username`, `realm_name`, `type` | one text |
 //! | keys | `creation`, `expiration`, `invalidation` | a moment; the last two may be absent |
 //! | keys | `rotation`, `previous_secret_expiration` | a moment of a key that was rotated; Elasticsearch has neither |
+//! | keys | `last_used`, `last_wrong_secret` | a moment of a key that was used, or with a wrong secret; Elasticsearch has neither |
 //! | keys | `invalidated` | whether there is an invalidation |
 //! | users | `username`, `roles` | texts |
 //! | users | `full_name`, `email` | words |
@@ -36,11 +37,13 @@ use values::{any_at, any_text, any_value, any_word};
 const METADATA_PREFIX: &str = "metadata.";
 
 /// All fields of keys but those inside of the metadata, by their names.
-const OF_KEYS: [(&str, Field); 11] = [
+const OF_KEYS: [(&str, Field); 13] = [
     ("creation", Field::Date(DateField::Creation)),
     ("expiration", Field::Date(DateField::Expiration)),
     ("invalidated", Field::Flag(FlagField::Invalidated)),
     ("invalidation", Field::Date(DateField::Invalidation)),
+    ("last_used", Field::Date(DateField::LastUsed)),
+    ("last_wrong_secret", Field::Date(DateField::LastWrongSecret)),
     ("metadata", Field::Text(TextField::AllMetadata)),
     ("name", Field::Text(TextField::Name)),
     ("previous_secret_expiration", Field::Date(DateField::PreviousSecretExpiration)),
@@ -99,6 +102,8 @@ pub(super) enum DateField {
     Creation,
     Expiration,
     Invalidation,
+    LastUsed,
+    LastWrongSecret,
     PreviousSecretExpiration,
     Rotation,
 }
@@ -234,6 +239,8 @@ impl Field {
             Self::Date(DateField::Creation) => SortColumn::Creation,
             Self::Date(DateField::Expiration) => SortColumn::Expiration,
             Self::Date(DateField::Invalidation) => SortColumn::Invalidation,
+            Self::Date(DateField::LastUsed) => SortColumn::LastUsed,
+            Self::Date(DateField::LastWrongSecret) => SortColumn::LastWrongSecret,
             Self::Date(DateField::PreviousSecretExpiration) => SortColumn::PreviousSecretExpiration,
             Self::Date(DateField::Rotation) => SortColumn::Rotation,
             Self::Flag(FlagField::Invalidated) => SortColumn::Invalidated,
@@ -280,6 +287,8 @@ impl DateField {
             Self::Creation => Some(key.creation()),
             Self::Expiration => key.expiration(),
             Self::Invalidation => key.invalidation(),
+            Self::LastUsed => key.last_used(),
+            Self::LastWrongSecret => key.last_wrong_secret(),
             Self::PreviousSecretExpiration => key.previous_secret_expiration(),
             Self::Rotation => key.rotation(),
         };

@@ -140,6 +140,14 @@ pub trait Searchable {
     fn previous_secret_expiration(&self) -> Option<UnixMillis> {
         None
     }
+    /// When it was last used; `None` when it never was.
+    fn last_used(&self) -> Option<UnixMillis> {
+        None
+    }
+    /// When it was last named with a wrong secret; `None` when it never was.
+    fn last_wrong_secret(&self) -> Option<UnixMillis> {
+        None
+    }
     /// The names of the user's roles.
     fn roles(&self) -> &[String] {
         &[]
@@ -308,6 +316,14 @@ impl<K: Searchable + ?Sized> Searchable for &K {
 
     fn previous_secret_expiration(&self) -> Option<UnixMillis> {
         (**self).previous_secret_expiration()
+    }
+
+    fn last_used(&self) -> Option<UnixMillis> {
+        (**self).last_used()
+    }
+
+    fn last_wrong_secret(&self) -> Option<UnixMillis> {
+        (**self).last_wrong_secret()
     }
 
     fn roles(&self) -> &[String] {

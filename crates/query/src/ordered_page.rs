@@ -23,6 +23,10 @@ pub enum SortColumn {
     Invalidated,
     /// When it was.
     Invalidation,
+    /// When it was last used.
+    LastUsed,
+    /// When it was last named with a wrong secret.
+    LastWrongSecret,
     /// Its name.
     Name,
     /// Its place in the order in which all were added.
@@ -113,6 +117,8 @@ impl OrderedBy {
             SortColumn::Expiration => moment(key.expiration()),
             SortColumn::Invalidated => ColumnValue::Number(key.invalidation().is_some().into()),
             SortColumn::Invalidation => moment(key.invalidation()),
+            SortColumn::LastUsed => moment(key.last_used()),
+            SortColumn::LastWrongSecret => moment(key.last_wrong_secret()),
             SortColumn::Name => ColumnValue::Text(key.name().to_owned()),
             SortColumn::Position => ColumnValue::Number(key.position().unwrap_or(0)),
             SortColumn::PreviousSecretExpiration => moment(key.previous_secret_expiration()),

@@ -214,6 +214,10 @@ impl<H: SimHost> World<H> {
         }
         for sent in plugin.host.fake().sent_since(plugin.calls_seen.get()) {
             plugin.calls_seen.set(plugin.calls_seen.get() + 1);
+            // Reports of uses decide nothing: here all of them are lost.
+            if sent.path().starts_with("/_latchkey/usage?") {
+                continue;
+            }
             let Ok(request) = FeedRequest::read(&mut QueryText::of_path(sent.path())) else { continue };
             let asked = sent.headers.iter().find(|(name, _)| name == latchkey_key_feed::FEED_VERSION_HEADER);
             let asked = FeedVersion::asked(asked.map(|(_, value)| value.as_bytes()));

@@ -5,8 +5,7 @@ use latchkey_key_feed::credential::Scheme;
 use super::*;
 use crate::credential::{CredentialSource, CredentialSources, Place, SourceFormat};
 use crate::limits::{
-    CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX, REALM_LEN_MAX, REPLY_TEXT_LEN_MAX,
-    TABLE_FILE_PATH_LEN_MAX,
+    CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX, FILE_PATH_LEN_MAX, REALM_LEN_MAX, REPLY_TEXT_LEN_MAX,
 };
 use crate::reply::{BodyFormat, Replies, ReplyChoices};
 
@@ -266,7 +265,7 @@ fn a_table_file_has_a_path_from_the_root() {
     assert_eq!(accepted(&least()).table_file, None);
     let kept = accepted(&with("/table_file", json!({"path": "/var/lib/latchkey/table"}))).table_file.unwrap();
     assert_eq!((kept.path.as_str(), kept.interval), ("/var/lib/latchkey/table", Duration::from_secs(30)));
-    let long = format!("/{}", "x".repeat(TABLE_FILE_PATH_LEN_MAX));
+    let long = format!("/{}", "x".repeat(FILE_PATH_LEN_MAX));
     for (wrong, problem) in [
         (json!({"path": "table"}), "table_file.path is not the path of a file, from the root"),
         (json!({"path": "/var/lib/"}), "table_file.path is not the path of a file, from the root"),
@@ -276,6 +275,28 @@ fn a_table_file_has_a_path_from_the_root() {
         (json!({"path": "/t", "interval": "0s"}), "table_file.interval is not between 1s and 1h"),
     ] {
         let told = refused(&with("/table_file", wrong.clone()));
+        assert!(told.contains(problem), "{wrong}: {told}");
+    }
+}
+
+#[test]
+fn a_credential_is_in_one_place() {
+    let places = |credential: Value| with("/key_service/credential", credential);
+    let file = accepted(&places(json!({"file": "/run/secrets/edge"})));
+    assert!(
+        matches!(&file.key_service.credential, CredentialPlace::File(path) if path == "/run/secrets/edge")
+    );
+    assert_eq!(file.field_with_a_file(), Some("key_service.credential.file"));
+    assert_eq!(accepted(&least()).field_with_a_file(), None);
+    for (wrong, problem) in [
+        (json!({}), "key_service.credential needs exactly one of environment_variable, inline and file"),
+        (
+            json!({"file": "/a", "inline": "aWQ6c2VjcmV0"}),
+            "key_service.credential needs exactly one of environment_variable, inline and file",
+        ),
+        (json!({"file": "a"}), "key_service.credential.file is not the path of a file, from the root"),
+    ] {
+        let told = refused(&places(wrong.clone()));
         assert!(told.contains(problem), "{wrong}: {told}");
     }
 }

@@ -88,9 +88,9 @@ fn a_change_of_freshness_is_logged_once() {
     assert_eq!(edge.good_request(3), Flow::Hold);
     assert_eq!(edge.reply(3), Some((503, "latchkey_table_too_old".to_owned())));
     edge.host.mend();
-    let before = edge.host.sent().len();
+    let before = edge.host.metric(metrics::FEED_POLLS);
     for _ in 0..300 {
-        if edge.host.sent().len() == before {
+        if edge.host.metric(metrics::FEED_POLLS) == before {
             edge.tick();
         }
     }

@@ -79,7 +79,7 @@ impl Edge {
         self.root.tick();
     }
 
-    /// The key service answers the last request.
+    /// The key service answers the last request for the feed.
     pub(super) fn answer(&mut self, rows: &[FeedRow], total: u64) {
         let page = FeedPage {
             epoch: Epoch::try_from("epoch".to_owned()).unwrap(),
@@ -95,7 +95,8 @@ impl Edge {
     }
 
     pub(super) fn answer_with(&mut self, status: u16, body: Vec<u8>) {
-        let sent = self.host.sent().last().expect("a request was sent").call;
+        let sent = self.host.sent().into_iter().rfind(|call| call.body.is_empty());
+        let sent = sent.expect("the feed was asked for").call;
         self.root.answered(sent, &FakeAnswer::new(&self.host, status, body));
     }
 

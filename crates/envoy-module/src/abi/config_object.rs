@@ -101,12 +101,13 @@ impl ConfigObject {
         })
     }
 
-    /// Begins a call without a body, on the main thread. Envoy never ends it before this returns.
+    /// Begins a call on the main thread. An empty body is none. Envoy never ends it before this returns.
     #[expect(unsafe_code, reason = "calls Envoy")]
     pub(crate) fn call(
         self,
         cluster: &str,
         headers: &[(&str, &str)],
+        body: &[u8],
         timeout_ms: u64,
     ) -> Result<u64, Refused> {
         let headers: Vec<_> = headers.iter().map(|(name, value)| ModuleHeader::of(name, value)).collect();
@@ -118,7 +119,7 @@ impl ConfigObject {
                 ModuleBuffer::of(cluster.as_bytes()),
                 headers.as_ptr(),
                 headers.len(),
-                ModuleBuffer::NONE,
+                if body.is_empty() { ModuleBuffer::NONE } else { ModuleBuffer::of(body) },
                 timeout_ms,
             )
         })?;

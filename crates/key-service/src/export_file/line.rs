@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::entry_counts::EntryCounts;
+use crate::model::key_usage::KeyUsage;
 use crate::model::password::PasswordHash;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::model::stored_user::{NativeUser, ReservedUser, UserProfile};
@@ -91,6 +92,9 @@ pub(super) struct ApiKeyLine {
     /// Version 1 has neither of these two.
     roles_vouched: Option<bool>,
     metadata_vouched: Option<bool>,
+    /// What is known of its uses, if anything is.
+    #[serde(default, skip_serializing_if = "KeyUsage::is_empty")]
+    usage: KeyUsage,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -190,6 +194,7 @@ impl From<StoredKey> for ApiKeyLine {
             metadata: key.metadata,
             roles_vouched: Some(key.vouching.roles),
             metadata_vouched: Some(key.vouching.metadata),
+            usage: key.usage,
         }
     }
 }
@@ -219,6 +224,7 @@ impl From<ApiKeyLine> for StoredKey {
                 roles: line.roles_vouched.unwrap_or(of_owner.roles),
                 metadata: line.metadata_vouched.unwrap_or(of_owner.metadata),
             },
+            usage: line.usage,
         }
     }
 }

@@ -6,6 +6,8 @@ use latchkey_privileges::vouching::Vouching;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::model::key_usage::KeyUsage;
+
 /// A key, alive or dead, as it is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredKey {
@@ -33,6 +35,8 @@ pub struct StoredKey {
     pub metadata: Map<String, Value>,
     /// Which of its data are vouched for.
     pub vouching: Vouching,
+    /// How often it was used. No change of the key: whoever writes the key does not write this.
+    pub usage: KeyUsage,
 }
 
 /// The owner of a key, as the owner was when the key was made. In this form it is in a line of an export.

@@ -21,7 +21,7 @@ use latchkey_edge_ledger::Holder;
 use crate::model::source::Source;
 use crate::model::token::{Access, TokenDigest};
 use crate::security::anonymous::{self, AnonymousAccess};
-use crate::security::api_key::{self, EndedKey, VerifiedKey};
+use crate::security::api_key::{self, EndedKey, KeyRejection, VerifiedKey};
 use crate::security::credential::{ApiKeyCredential, Presented, presented};
 use crate::security::jwt::{JwtRealms, JwtRejection};
 use crate::security::login_throttle::LoginThrottle;
@@ -29,8 +29,9 @@ use crate::security::login_throttle::attempts::LoginAttempts;
 use crate::security::realm::User;
 use crate::security::realm_chain::RealmChain;
 use crate::store::{KeyStore, StoreError};
+use crate::usage::UsageLog;
 use http::{HeaderMap, HeaderName};
-use latchkey_key_feed::UnixMillis;
+use latchkey_key_feed::{KeyUses, UnixMillis};
 
 pub(crate) use failure::{AuthenticationFailure, UserRejection};
 pub(crate) use preconditions::OwnerInvalid;
@@ -48,6 +49,8 @@ pub(crate) struct Authenticator {
     schemes: Schemes,
     /// `None` where failed logins are not limited.
     attempts: Option<Arc<LoginAttempts>>,
+    /// Where uses of keys at this service are counted.
+    usage: Arc<UsageLog>,
 }
 
 /// Which credentials count besides passwords.
@@ -110,9 +113,10 @@ impl Authenticator {
         anonymous: Option<AnonymousAccess>,
         schemes: Schemes,
         throttle: Option<LoginThrottle>,
+        usage: Arc<UsageLog>,
     ) -> Self {
         let attempts = throttle.map(|throttle| Arc::new(LoginAttempts::new(throttle)));
-        Self { store, realms, jwt_realms, anonymous, schemes, attempts }
+        Self { store, realms, jwt_realms, anonymous, schemes, attempts, usage }
     }
 
     /// Which credentials count besides passwords.
@@ -278,7 +282,17 @@ impl Authenticator {
         now: UnixMillis,
     ) -> Result<Authentication, AuthenticationFailure> {
         let found = self.store.find_entry(&credential.id).await?;
-        let subject = Subject::ApiKey(Box::new(api_key::verify(credential, found, now)?));
+        let verified = api_key::verify(credential, found, now);
+        match &verified {
+            Ok(verified) => {
+                self.usage.count(&verified.key().id, KeyUses { proven: 1, wrong_secret: 0 }, None, now);
+            }
+            Err(KeyRejection::WrongSecret(id)) => {
+                self.usage.count(id, KeyUses { proven: 0, wrong_secret: 1 }, None, now);
+            }
+            Err(_) => {}
+        }
+        let subject = Subject::ApiKey(Box::new(verified?));
         Ok(Authentication::of(subject, Means::Own))
     }
 }

@@ -31,6 +31,7 @@ mod testing;
 pub(super) mod token_rows;
 mod transaction;
 pub(super) mod update_rows;
+pub(super) mod usage_rows;
 mod vouching_backfill;
 
 use futures_util::TryStreamExt as _;
@@ -160,6 +161,21 @@ impl SqlStore {
                 Ok(Transaction::Sqlite(open.await?))
             }
         }
+    }
+
+    /// A transaction that does not wait for changes of keys, except in SQLite, which has one writer.
+    async fn begin_beside(&self) -> Result<Transaction, StoreError> {
+        in_time(async {
+            Ok(match self {
+                Self::Postgres { connections, .. } => {
+                    Transaction::Postgres(connections.writer.begin().await?)
+                }
+                Self::Sqlite(connections) => {
+                    Transaction::Sqlite(connections.writer.begin_with(sqlite::BEGIN_CHANGE).await?)
+                }
+            })
+        })
+        .await
     }
 
     /// A transaction that reads what was true at one moment.

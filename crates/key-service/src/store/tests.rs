@@ -30,6 +30,7 @@ use latchkey_privileges::vouching::Vouching;
 use serde_json::{Map, json};
 
 use crate::audit::Actor;
+use crate::model::key_usage::KeyUsage;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::directory::PutPrivileges;
 use crate::store::location::{PostgresLocation, StoreLocation};
@@ -179,6 +180,7 @@ pub(crate) fn key(id: &str) -> StoredKey {
         limited_by: roles(json!({"ops": {"cluster": ["all"]}, "dev": {}})),
         metadata: object(json!({"team": {"name": "x", "size": 2.5}})),
         vouching: Vouching { roles: true, metadata: false },
+        usage: KeyUsage::default(),
     }
 }
 

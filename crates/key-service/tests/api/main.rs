@@ -73,6 +73,7 @@ mod shut_out;
 mod tls;
 mod tokens;
 mod update;
+mod usage;
 mod verified_passwords;
 mod vouching;
 mod wait_for_edges;

@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode};
 use futures_util::future::{join_all, select_all};
 use latchkey_key_feed::{KeptSecrets, KeyId, KeySecret, Salt, SecretDigest, UnixMillis};
 use latchkey_key_service::audit::Actor;
+use latchkey_key_service::model::key_usage::KeyUsage;
 use latchkey_key_service::model::stored_key::{KeyOwner, StoredKey};
 use latchkey_key_service::settings::ServiceSettings;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
@@ -63,6 +64,7 @@ pub(crate) async fn add_key(service: &Service, id: &str, metadata: Map<String, V
         limited_by: RoleDescriptors::default(),
         metadata,
         vouching: Vouching::default(),
+        usage: KeyUsage::default(),
     };
     service.store.create(key, Actor::operator(), UnixMillis(BEGINNING)).await.unwrap();
 }

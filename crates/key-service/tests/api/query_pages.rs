@@ -9,6 +9,7 @@ const PATH: &str = "/_security/_query/api_key";
 /// Keys that are alike in some ways and differ in others; every fifth is invalidated,
 /// and others have another secret than at first.
 async fn fill(service: &Service, count: usize) {
+    let mut last_used = None;
     for number in 0..count {
         let owner = service.user(if number % 3 == 0 { "own" } else { "elastic" });
         let mut body = json!({"name": format!("n{}", number % 7), "metadata": {"n": number}});
@@ -26,9 +27,16 @@ async fn fill(service: &Service, count: usize) {
             let body = json!({"overlap": format!("{}h", number % 4)}).to_string();
             assert_eq!(service.elastic().post(&path, &body).await.status, 200);
         }
-        if number % 2 == 0 {
-            service.clock.advance_ms(1);
+        if number % 3 == 1 {
+            service.tell("east", json!({&made.id: [1, number % 2]})).await;
+            last_used = Some((made, 1 + number as u64 % 2));
         }
+        if number % 2 == 0 {
+            service.clock.advance_ms(1_800_000);
+        }
+    }
+    if let Some((made, count)) = last_used {
+        service.usage(&made, count).await;
     }
 }
 
@@ -57,7 +65,7 @@ async fn pages(service: &Service, query: &Value, sort: &Value, size: usize) -> (
 #[tokio::test]
 async fn pages_of_all_keys_are_those_of_a_search_that_looks_at_each() {
     const KEYS: usize = 48;
-    let service = Service::new().await;
+    let service = crate::usage::service().await;
     fill(&service, KEYS).await;
     // Everything too, but nothing that the database knows to be so.
     let each = json!({"bool": {"must_not": [{"ids": {"values": ["none"]}}]}});
@@ -71,6 +79,7 @@ async fn pages_of_all_keys_are_those_of_a_search_that_looks_at_each() {
         json!([{"expiration": {"order": "asc", "missing": "_first"}}, {"name": {"order": "desc"}}, "_doc"]),
         json!([{"expiration": {"missing": 1_767_300_000_000_u64}}, "_doc"]),
         json!(["invalidated", {"invalidation": {"order": "desc"}}, {"realm_name": {"order": "desc"}}, "_doc"]),
+        json!(["last_used", {"last_wrong_secret": {"order": "desc"}}]),
         json!(["rotation", {"previous_secret_expiration": {"order": "desc"}}, "_doc"]),
         json!(["_doc"]),
     ] {
@@ -84,7 +93,7 @@ async fn pages_of_all_keys_are_those_of_a_search_that_looks_at_each() {
 
 #[tokio::test]
 async fn a_page_may_begin_anywhere_and_show_nothing() {
-    let service = Service::new().await;
+    let service = crate::usage::service().await;
     fill(&service, 12).await;
     let all = service.elastic().post(PATH, r#"{"sort":["creation","_doc"],"size":12}"#).await.json();
     let all = all["api_keys"].as_array().unwrap();
@@ -106,7 +115,7 @@ async fn a_page_may_begin_anywhere_and_show_nothing() {
 // The page is made of what the caller may see, and so is the total.
 #[tokio::test]
 async fn a_page_of_ones_own_keys_holds_no_others() {
-    let service = Service::new().await;
+    let service = crate::usage::service().await;
     fill(&service, 12).await;
     let page = service.user("own").post(PATH, r#"{"sort":["name","_doc"],"size":3}"#).await.json();
     assert_eq!((page["total"].as_u64(), page["count"].as_u64()), (Some(4), Some(3)));
@@ -115,7 +124,7 @@ async fn a_page_of_ones_own_keys_holds_no_others() {
 
 #[tokio::test]
 async fn a_text_that_no_store_can_keep_is_a_place_all_the_same() {
-    let service = Service::new().await;
+    let service = crate::usage::service().await;
     fill(&service, 4).await;
     let body = r#"{"sort":["name","_doc"],"search_after":["n1\u0000",0]}"#;
     let page = service.elastic().post(PATH, body).await.json();

@@ -1,6 +1,7 @@
 //! A service to ask, and the callers who ask it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -19,8 +20,8 @@ use latchkey_key_service::security::password::PasswordChecker;
 use latchkey_key_service::security::realm::Realms;
 use latchkey_key_service::security::realm_chain::end_tokens_of_the_gone;
 use latchkey_key_service::service::{self, ServiceParts};
-use latchkey_key_service::settings::ServiceSettings;
 use latchkey_key_service::settings::users_file::UserFile;
+use latchkey_key_service::settings::{KeyPolicy, ServiceSettings};
 use latchkey_key_service::store::KeyStore;
 use latchkey_key_service::store::location::{PostgresLocation, StoreLocation};
 use latchkey_local_stack::secrecy;
@@ -116,10 +117,14 @@ impl Service {
     async fn over(
         scratch: Arc<Scratch>,
         clock: Arc<ManualClock>,
-        settings: ServiceSettings,
+        mut settings: ServiceSettings,
         jwt_realms: JwtRealms,
         users: &str,
     ) -> Self {
+        // Uses of keys are not shown by and by, where a test does not ask for that.
+        if settings.key_policy.usage_written_every == KeyPolicy::default().usage_written_every {
+            settings.key_policy.usage_written_every = Duration::from_secs(3_600);
+        }
         search_the_log();
         let epoch = Epoch::try_from("epoch".to_owned()).unwrap();
         let location = match &scratch.place {

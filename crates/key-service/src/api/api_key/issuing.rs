@@ -17,6 +17,7 @@ use crate::api::error::ApiError;
 use crate::audit::{Actor, ChangeAction};
 use crate::limits::KEY_ID_DRAWS_MAX;
 use crate::limits::work_limits::LONG_TEXTS_LEN;
+use crate::model::key_usage::KeyUsage;
 use crate::model::precondition::Precondition;
 use crate::model::realm_name::RealmName;
 use crate::model::stored_key::{KeyOwner, StoredKey};
@@ -275,6 +276,7 @@ impl NewKey {
             limited_by: self.limited_by.clone(),
             metadata: self.metadata.clone(),
             vouching: self.vouching,
+            usage: KeyUsage::default(),
         };
         Ok((CreatedKey::new(&issued, self.name.clone(), self.expiration), stored))
     }

@@ -56,6 +56,30 @@ pub(super) struct ShownKey<'a> {
     rotation: Option<UnixMillis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_secret_expiration: Option<UnixMillis>,
+    #[serde(flatten)]
+    usage: ShownUsage<'a>,
+}
+
+/// How often the key was used: Latchkey's own, of a key of which something was counted.
+#[derive(Serialize)]
+struct ShownUsage<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses_counted_since: Option<UnixMillis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used: Option<UnixMillis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_edge: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_none")]
+    uses: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_wrong_secret: Option<UnixMillis>,
+    #[serde(skip_serializing_if = "is_none")]
+    wrong_secrets: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 pub(in crate::api) async fn list(call: Incoming) -> Result<Response, ApiError> {
@@ -157,5 +181,13 @@ pub(super) fn shown(key: &StoredKey, with_limited_by: bool) -> ShownKey<'_> {
         limited_by: with_limited_by.then_some([&key.limited_by]),
         rotation: key.rotation,
         previous_secret_expiration: key.secrets.previous.map(|previous| previous.until),
+        usage: ShownUsage {
+            uses_counted_since: key.usage.counted_since,
+            last_used: key.usage.last_used,
+            last_used_edge: key.usage.last_used_edge.as_deref(),
+            uses: key.usage.uses,
+            last_wrong_secret: key.usage.last_wrong_secret,
+            wrong_secrets: key.usage.wrong_secrets,
+        },
     }
 }

@@ -40,6 +40,10 @@ pub(super) struct ListArguments {
     /// Only keys that work now and end within this time, the next to end first.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     expiring: Option<Duration>,
+    /// Only keys that work now and were not used for this time, the oldest use first. Uses are counted by edges that
+    /// report them, and by the key service.
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "expiring")]
+    unused: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -67,20 +71,30 @@ pub(super) fn list(
             ("username", arguments.username.as_deref()),
             ("realm_name", arguments.realm.as_deref()),
             ("owner", arguments.mine.then_some("true")),
-            ("active_only", (arguments.active || arguments.expiring.is_some()).then_some("true")),
+            ("active_only", arguments.are_active().then_some("true")),
         ],
     );
     let answer = service.ask(Method::GET, &path, None)?;
-    let (keys, json) = match arguments.expiring {
-        Some(within) => {
-            let keys = ending_by(now.plus(within), items(&answer.json, "api_keys"));
-            let json = json!({"api_keys": keys}).to_string();
-            (keys, json)
-        }
-        None => (items(&answer.json, "api_keys").iter().collect(), answer.text),
+    let all = items(&answer.json, "api_keys");
+    let chosen = match (arguments.expiring, arguments.unused) {
+        (Some(within), _) => Some(ending_by(now.plus(within), all)),
+        (None, Some(unused)) => Some(unused_since(now.minus(unused), all)),
+        (None, None) => None,
     };
-    let mut table =
-        Table::new(&["ID", "NAME", "OWNER", "REALM", "ROLES", "METADATA", "CREATED", "EXPIRES", "STATUS"]);
+    let json = chosen.as_ref().map_or(answer.text, |keys| json!({"api_keys": keys}).to_string());
+    let keys = chosen.unwrap_or_else(|| all.iter().collect());
+    let mut table = Table::new(&[
+        "ID",
+        "NAME",
+        "OWNER",
+        "REALM",
+        "ROLES",
+        "METADATA",
+        "CREATED",
+        "EXPIRES",
+        "LAST USED",
+        "STATUS",
+    ]);
     for key in keys {
         table.row([
             text(key, "id"),
@@ -91,6 +105,7 @@ pub(super) fn list(
             metadata(key),
             moment(key, "creation"),
             expiry(key),
+            moment(key, "last_used"),
             standing(key, now).to_owned(),
         ]);
     }
@@ -126,6 +141,12 @@ pub(super) fn show(
     fields.add("invalidated", moment(key, "invalidation"));
     fields.add("rotated", moment(key, "rotation"));
     fields.add("secret before works until", moment(key, "previous_secret_expiration"));
+    fields.add("uses", number(key, "uses"));
+    fields.add("last used", moment(key, "last_used"));
+    fields.add("last used at edge", text(key, "last_used_edge"));
+    fields.add("wrong secrets", number(key, "wrong_secrets"));
+    fields.add("last wrong secret", moment(key, "last_wrong_secret"));
+    fields.add("uses counted since", moment(key, "uses_counted_since"));
     for (name, field) in
         [("metadata", "metadata"), ("may do", "role_descriptors"), ("limited by", "limited_by")]
     {
@@ -142,6 +163,29 @@ fn ending_by(until: UnixMillis, keys: &[Value]) -> Vec<&Value> {
         keys.iter().filter(|key| expiration(key).is_some_and(|at| at <= until.0)).collect();
     ending.sort_by_key(expiration);
     ending
+}
+
+/// The keys of which no use was counted from then on, the one that was used longest ago first. A key of which uses are
+/// not counted for so long is none of them.
+fn unused_since(since: UnixMillis, keys: &[Value]) -> Vec<&Value> {
+    let moment = |key: &Value, field| key.get(field).and_then(Value::as_u64);
+    let heard = |key: &&Value| {
+        ["last_used", "uses_counted_since", "creation"]
+            .map(|field| moment(key, field))
+            .into_iter()
+            .max()
+            .flatten()
+    };
+    let mut unused: Vec<&Value> =
+        keys.iter().filter(|key| heard(key).is_some_and(|at| at < since.0)).collect();
+    unused.sort_by_key(heard);
+    unused
+}
+
+impl ListArguments {
+    fn are_active(&self) -> bool {
+        self.active || self.expiring.is_some() || self.unused.is_some()
+    }
 }
 
 fn duration(argument: &str) -> Result<Duration, String> {
@@ -198,6 +242,10 @@ fn moment(key: &Value, field: &str) -> String {
     key.get(field).and_then(Value::as_u64).map(date).unwrap_or_default()
 }
 
+fn number(key: &Value, field: &str) -> String {
+    key.get(field).and_then(Value::as_u64).map(|number| number.to_string()).unwrap_or_default()
+}
+
 /// Indented JSON, or nothing for an empty object.
 fn object(key: &Value, field: &str) -> String {
     match key.get(field) {
@@ -235,6 +283,22 @@ mod tests {
         );
         assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 24 * 3_600)));
         assert!(duration("-1").is_err() && duration("7").is_err());
+    }
+
+    #[test]
+    fn a_key_is_unused_when_its_uses_were_counted_for_as_long_and_none_came() {
+        let keys = [
+            json!({"id": "used lately", "creation": 1, "last_used": 9}),
+            json!({"id": "used long ago", "creation": 1, "last_used": 5}),
+            json!({"id": "never used", "creation": 2}),
+            json!({"id": "new", "creation": 8}),
+            json!({"id": "older than the counting", "creation": 1, "uses_counted_since": 8}),
+        ];
+        let ids = |since| {
+            unused_since(UnixMillis(since), &keys).iter().map(|key| text(key, "id")).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(8), ["never used", "used long ago"]);
+        assert_eq!(ids(2), Vec::<String>::new());
     }
 
     #[test]

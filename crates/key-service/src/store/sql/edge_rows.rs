@@ -3,12 +3,12 @@
 use latchkey_edge_ledger::limits::EDGES_MAX;
 
 use crate::store::StoreError;
+use crate::store::sql::SqlStore;
 use crate::store::sql::bulk_insert::upsert_rows;
 use crate::store::sql::postgres::listener::Listener;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{Row, millis};
-use crate::store::sql::transaction::{Transaction, in_time};
-use crate::store::sql::{SqlStore, sqlite};
+use crate::store::sql::transaction::Transaction;
 use latchkey_edge_ledger::{EdgeId, EdgeRow, EdgeTime, GoneEdge, Holder, InstanceId, KnownEdges};
 use latchkey_key_feed::{EdgeName, KeyId, UnixMillis};
 
@@ -84,7 +84,7 @@ pub(in crate::store) async fn known_edges(database: &SqlStore) -> Result<KnownEd
 }
 
 pub(in crate::store) async fn keep_edges(database: &SqlStore, edges: &[EdgeRow]) -> Result<(), StoreError> {
-    let change = begin_edges(database).await?;
+    let change = database.begin_beside().await?;
     write_edges(database, change, edges, RAISE_ALL).await
 }
 
@@ -92,7 +92,7 @@ pub(in crate::store) async fn mark_edges_gone(
     database: &SqlStore,
     gone: &[GoneEdge],
 ) -> Result<(), StoreError> {
-    let mut change = begin_edges(database).await?;
+    let mut change = database.begin_beside().await?;
     let mut gone: Vec<&GoneEdge> = gone.iter().collect();
     gone.sort_by(|one, other| one.id.cmp(&other.id));
     for GoneEdge { id, seen, may_admit_until } in gone {
@@ -109,7 +109,7 @@ pub(in crate::store) async fn shorten_edge_times(
     database: &SqlStore,
     times: &[EdgeTime],
 ) -> Result<(), StoreError> {
-    let mut change = begin_edges(database).await?;
+    let mut change = database.begin_beside().await?;
     let mut times: Vec<&EdgeTime> = times.iter().collect();
     times.sort_by(|one, other| one.id.cmp(&other.id));
     for EdgeTime { id, seen, may_admit_until, may_admit_for_ms } in times {
@@ -138,7 +138,7 @@ pub(in crate::store) async fn tell_of_edges(
     edges: &[EdgeRow],
 ) -> Result<(), StoreError> {
     let SqlStore::Postgres { .. } = database else { return Ok(()) };
-    let mut telling = begin_edges(database).await?;
+    let mut telling = database.begin_beside().await?;
     // Nothing is lost when the database forgets it, so the commit does not wait for the disk.
     telling.execute(Query::new("set local synchronous_commit = off")).await?;
     write_edges(database, telling, edges, RAISE_PROMISE).await
@@ -158,21 +158,6 @@ async fn write_edges(
         change.execute(Query::new(format!("select pg_notify('{CHANNEL}', '')"))).await?;
     }
     change.commit().await
-}
-
-/// A transaction that does not wait for changes of keys, except in SQLite, which has one writer.
-async fn begin_edges(database: &SqlStore) -> Result<Transaction, StoreError> {
-    in_time(async {
-        Ok(match database {
-            SqlStore::Postgres { connections, .. } => {
-                Transaction::Postgres(connections.writer.begin().await?)
-            }
-            SqlStore::Sqlite(connections) => {
-                Transaction::Sqlite(connections.writer.begin_with(sqlite::BEGIN_CHANGE).await?)
-            }
-        })
-    })
-    .await
 }
 
 async fn read_edges(database: &SqlStore) -> Result<Vec<EdgeRow>, StoreError> {

@@ -13,6 +13,7 @@ use crate::store::sql::directory_rows::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row};
 use crate::store::sql::transaction::{Transaction, in_time};
+use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::transfer::Entry;
 
 /// A transaction that reads everything.
@@ -56,7 +57,8 @@ impl Export {
         let privilege = |row: &Row| Ok(Entry::ApplicationPrivilege(application_privilege(row)?));
         self.send(privileges, privilege, entries).await?;
         let key = |row: &Row| Ok(Entry::ApiKey(Box::new(row.stored_key()?)));
-        self.send(format!("select {KEY_COLUMNS} from api_key order by rowid"), key, entries).await
+        self.send(format!("select {KEY_COLUMNS} from {KEYS_WITH_USAGE} order by api_key.rowid"), key, entries)
+            .await
     }
 
     async fn send(
@@ -87,8 +89,9 @@ impl Export {
 
     /// The keys that are not readable, and what of them.
     pub(in crate::store) async fn unreadable_keys(&mut self) -> Result<Vec<String>, StoreError> {
-        let mut rows =
-            self.snapshot.fetch(Query::new(format!("select {KEY_COLUMNS} from api_key order by rowid")))?;
+        let mut rows = self.snapshot.fetch(Query::new(format!(
+            "select {KEY_COLUMNS} from {KEYS_WITH_USAGE} order by api_key.rowid"
+        )))?;
         let mut found = Vec::new();
         while let Some(row) = in_time(rows.try_next()).await? {
             if let Err(error) = row.stored_key() {

@@ -8,6 +8,7 @@ use latchkey_key_feed::{Cursor, Epoch, KeyId};
 use crate::audit::ChangeEvent;
 use crate::audit::directory_events::DirectoryEvent;
 use crate::limits::{ENTRIES_IMPORTED_AT_ONCE_MAX, ENTRIES_IMPORTED_LEN_MAX};
+use crate::model::key_usage::KeyUsage;
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::{NativeUser, ReservedUser};
 use crate::store::StoreError;
@@ -18,6 +19,7 @@ use crate::store::sql::key_rows::{INSERT_KEYS, key_values};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, json_text};
 use crate::store::sql::transaction::Transaction;
+use crate::store::sql::usage_rows::write_imported;
 use crate::store::sql::{ChangeLock, SqlStore, take_seqs, write_event};
 use crate::store::transfer::{Entry, ImportError, WhenThere, name_of_key};
 
@@ -27,14 +29,21 @@ pub(in crate::store) struct Import {
     event: ChangeEvent,
     /// The statement that will write the keys that wait for each other.
     statement: Query,
-    /// Those keys, and whether each lives.
-    waiting: Vec<(KeyId, bool)>,
+    /// Those keys.
+    waiting: Vec<WaitingKey>,
     /// The last sequence number that was used.
     seq: i64,
     added: u64,
     live: i64,
     /// The applications of which privileges were added.
     applications: BTreeSet<String>,
+}
+
+/// A key whose statement was not run yet.
+struct WaitingKey {
+    id: KeyId,
+    lives: bool,
+    usage: KeyUsage,
 }
 
 /// What became of an entry.
@@ -150,15 +159,20 @@ impl Import {
         let rows = self.change.fetch_all(statement).await?;
         let mut added = rows.iter().map(Row::key_id).collect::<Result<HashSet<KeyId>, _>>()?;
         self.event.key_ids.clear();
-        for (id, lives) in waiting {
+        let mut used = Vec::new();
+        for WaitingKey { id, lives, usage } in waiting {
             if added.remove(&id) {
                 self.added += 1;
                 self.live += i64::from(lives);
+                if !usage.is_empty() {
+                    used.push((id.clone(), usage));
+                }
                 self.event.key_ids.push(id);
             } else if when_there == WhenThere::Refuse {
                 return Err(ImportError::AlreadyThere(name_of_key(&id)));
             }
         }
+        write_imported(&mut self.change, &used).await?;
         if !self.event.key_ids.is_empty() {
             write_event(&mut self.change, &self.event).await?;
         }
@@ -185,7 +199,8 @@ impl Import {
             self.statement.push(", ");
         }
         self.statement.push_values(key_values(key, self.seq)?);
-        self.waiting.push((key.id.clone(), key.invalidation.is_none()));
+        let (id, lives, usage) = (key.id.clone(), key.invalidation.is_none(), key.usage.clone());
+        self.waiting.push(WaitingKey { id, lives, usage });
         Ok(Added::Later)
     }
 }

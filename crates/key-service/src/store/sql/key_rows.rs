@@ -12,6 +12,7 @@ use crate::store::sql::bulk_insert::insert_rows;
 use crate::store::sql::query::{Parameter, Query};
 use crate::store::sql::row::{KEY_COLUMNS, Row, TEXT_COLUMNS, cursor, entry_columns, json_text, millis};
 use crate::store::sql::transaction::Transaction;
+use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::sql::{SqlStore, take_seqs, write_events};
 use crate::store::{KeyFilter, NamePattern, StoreError};
 
@@ -33,7 +34,7 @@ pub(in crate::store) async fn find_all(
     ids.sort_unstable();
     ids.dedup();
     let mut query = Query::new("select ");
-    query.push(entry_columns()).push(" from api_key where id ");
+    query.push(entry_columns()).push(" from ").push(KEYS_WITH_USAGE).push(" where id ");
     match ids.as_slice() {
         [id] => query.push("= ").push_bind(id),
         ids => query.push_in_texts(ids)?,
@@ -69,7 +70,7 @@ pub(in crate::store) async fn find_unread(
     id: &str,
 ) -> Result<Option<UnreadKey>, StoreError> {
     let mut query = Query::new("select ");
-    query.push(KEY_COLUMNS).push(" from api_key where id = ").push_bind(id);
+    query.push(KEY_COLUMNS).push(" from ").push(KEYS_WITH_USAGE).push(" where id = ").push_bind(id);
     let row = database.fetch_optional(query).await?;
     row.map(|row| Ok(UnreadKey { len: row.texts_len(&TEXT_COLUMNS)?, row })).transpose()
 }

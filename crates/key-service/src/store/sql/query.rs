@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
+use serde::Serialize;
 use sqlx::postgres::PgArguments;
 use sqlx::sqlite::SqliteArguments;
 use sqlx::{Arguments as _, AssertSqlSafe, Postgres, Sqlite};
@@ -85,7 +86,7 @@ impl Query {
     }
 
     /// Goes on with `in` a set of texts. However many they are, they are one parameter.
-    pub(super) fn push_in_texts(&mut self, texts: &[String]) -> Result<&mut Self, StoreError> {
+    pub(super) fn push_in_texts<T: Serialize>(&mut self, texts: &[T]) -> Result<&mut Self, StoreError> {
         self.push_members("value", json_text(&texts)?)
     }
 

@@ -15,20 +15,22 @@ use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::StoreError;
 use crate::store::key_entry::KeyEntry;
+use crate::store::sql::usage_rows::USAGE_COLUMNS;
 
-/// The columns that [`Row::stored_key`] reads.
+/// The columns that [`Row::stored_key`] reads, of [`KEYS_WITH_USAGE`](super::usage_rows::KEYS_WITH_USAGE).
 pub(super) const KEY_COLUMNS: &str = "id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, \
      owner_full_name, owner_email, owner_metadata, creation, expiration, invalidation, role_descriptors, \
-     limited_by, metadata, roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided";
+     limited_by, metadata, roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, \
+     counted_since, last_used, uses, last_used_edge, wrong_secrets, last_wrong_secret";
 
-/// The columns that [`Row::key_entry`] reads: those of a key, without its texts when these are long.
+/// The columns that [`Row::key_entry`] reads, of the same: those of a key, without its texts when these are long.
 pub(super) fn entry_columns() -> String {
     let len = TEXT_COLUMNS.map(|text| format!("coalesce(octet_length({text}), 0)")).join(" + ");
     let is_short = format!("{len} < {LONG_TEXTS_LEN}");
     let texts = TEXT_COLUMNS.map(|text| format!("case when {is_short} then {text} end as {text}")).join(", ");
     format!(
         "id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, creation, expiration, invalidation, \
-         roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, {is_short} as is_short, {texts}"
+         roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, {USAGE_COLUMNS}, {is_short} as is_short, {texts}"
     )
 }
 
@@ -128,6 +130,7 @@ impl Row {
             limited_by: self.json("limited_by")?,
             metadata: self.json("metadata")?,
             vouching: self.vouching()?,
+            usage: self.usage()?,
         })
     }
 

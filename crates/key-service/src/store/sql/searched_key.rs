@@ -9,6 +9,7 @@ use crate::model::stored_key::StoredKey;
 use crate::store::sql::key_rows::push_filter;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row, TEXT_COLUMNS};
+use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::{KeyFilter, StoreError};
 
 /// Bytes that a row of the database takes besides its texts: some twenty values with a head of their own.
@@ -28,6 +29,8 @@ pub(crate) struct SearchedKey {
     invalidation: Option<UnixMillis>,
     rotation: Option<UnixMillis>,
     previous_secret_expiration: Option<UnixMillis>,
+    last_used: Option<UnixMillis>,
+    last_wrong_secret: Option<UnixMillis>,
     position: i64,
     /// Empty when the search does not read it.
     metadata: Map<String, Value>,
@@ -57,6 +60,8 @@ impl SearchedKey {
             invalidation: row.moment_if_any("invalidation")?,
             rotation: row.moment_if_any("rotation")?,
             previous_secret_expiration: row.moment_if_any("previous_until")?,
+            last_used: row.moment_if_any("last_used")?,
+            last_wrong_secret: row.moment_if_any("last_wrong_secret")?,
             position: row.get("position")?,
             metadata: if with_metadata { row.json("metadata")? } else { Map::new() },
             texts_len: row.texts_len(&TEXT_COLUMNS)? + row.texts_len(&["name", "owner_username"])?,
@@ -102,6 +107,14 @@ impl Searchable for SearchedKey {
         self.previous_secret_expiration
     }
 
+    fn last_used(&self) -> Option<UnixMillis> {
+        self.last_used
+    }
+
+    fn last_wrong_secret(&self) -> Option<UnixMillis> {
+        self.last_wrong_secret
+    }
+
     fn position(&self) -> Option<i64> {
         Some(self.position)
     }
@@ -123,7 +136,7 @@ impl Searchable for SearchedKey {
 pub(super) fn all(filter: &KeyFilter) -> Result<Query, StoreError> {
     let mut query = select();
     push_filter(&mut query, filter)?;
-    query.push(" order by rowid");
+    query.push(" order by api_key.rowid");
     Ok(query)
 }
 
@@ -153,7 +166,7 @@ pub(super) fn count(filter: &KeyFilter) -> Result<Query, StoreError> {
 }
 
 fn select() -> Query {
-    Query::new(format!("select rowid as position, {KEY_COLUMNS} from api_key where true"))
+    Query::new(format!("select api_key.rowid as position, {KEY_COLUMNS} from {KEYS_WITH_USAGE} where true"))
 }
 
 /// Whatever comes after these values in this order. The first condition is what an index is for.
@@ -188,7 +201,9 @@ fn push_column(query: &mut Query, criterion: &OrderedBy) {
         SortColumn::Invalidated => query.push("case when invalidation is null then 0 else 1 end"),
         SortColumn::Invalidation => push_moment(query, "invalidation", criterion.absent),
         SortColumn::Name => query.push("name"),
-        SortColumn::Position => query.push("rowid"),
+        SortColumn::LastUsed => push_moment(query, "last_used", criterion.absent),
+        SortColumn::LastWrongSecret => push_moment(query, "last_wrong_secret", criterion.absent),
+        SortColumn::Position => query.push("api_key.rowid"),
         SortColumn::PreviousSecretExpiration => push_moment(query, "previous_until", criterion.absent),
         SortColumn::RealmName => query.push_bytewise("owner_realm"),
         SortColumn::Rotation => push_moment(query, "rotation", criterion.absent),

@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::export_file::{ExportWriter, Header};
 use crate::model::entry_counts::EntryCounts;
+use crate::model::key_usage::KeyUsage;
 use crate::model::password::PasswordHash;
 use crate::model::stored_user::{NativeUser, ReservedUser, UserProfile};
 use crate::store::StoreError;
@@ -87,6 +88,14 @@ fn one_of_each() -> Vec<Entry> {
     ended.expiration = None;
     let mut unending = key("unending");
     unending.expiration = None;
+    unending.usage = KeyUsage {
+        counted_since: Some(UnixMillis(3)),
+        last_used: Some(UnixMillis(800)),
+        uses: 7,
+        last_used_edge: Some("east".into()),
+        wrong_secrets: 2,
+        last_wrong_secret: Some(UnixMillis(700)),
+    };
     vec![
         Entry::User(Box::new(NativeUser { username: "zoë".into(), password: password(), profile })),
         Entry::ReservedUser(
