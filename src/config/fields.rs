@@ -135,13 +135,7 @@ pub(super) static CREDENTIAL_INLINE: TextField = TextField {
 };
 
 /// The file that holds the same, and is read again for each request. Only a host with a file system has one.
-pub(super) static CREDENTIAL_FILE: TextField = TextField {
-    path: "key_service.credential.file",
-    words: "the path of a file, from the root",
-    is_allowed: is_file,
-    len_max: FILE_PATH_LEN_MAX,
-    default: None,
-};
+pub(super) static CREDENTIAL_FILE: TextField = file("key_service.credential.file");
 
 /// How long an answer may take beyond `wait`.
 pub(super) static FETCH_TIMEOUT: DurationField = DurationField {
@@ -305,13 +299,7 @@ pub(super) static EDGE: TextField = TextField {
 };
 
 /// Where the native module keeps the key table for its next start.
-pub(super) static TABLE_FILE_PATH: TextField = TextField {
-    path: "table_file.path",
-    words: "the path of a file, from the root",
-    is_allowed: is_file,
-    len_max: FILE_PATH_LEN_MAX,
-    default: None,
-};
+pub(super) static TABLE_FILE_PATH: TextField = file("table_file.path");
 
 /// How often a table that has changed is written to its file.
 pub(super) static TABLE_FILE_INTERVAL: DurationField = DurationField {
@@ -391,13 +379,13 @@ const fn header(path: &'static str, tells: IdentityField) -> HeaderField {
 }
 
 const fn reply_text(path: &'static str) -> TextField {
-    TextField {
-        path,
-        words: "a text without control characters",
-        is_allowed: is_printable,
-        len_max: REPLY_TEXT_LEN_MAX,
-        default: None,
-    }
+    let words = "a text without control characters";
+    TextField { path, words, is_allowed: is_printable, len_max: REPLY_TEXT_LEN_MAX, default: None }
+}
+
+const fn file(path: &'static str) -> TextField {
+    let words = "the path of a file, from the root";
+    TextField { path, words, is_allowed: is_file, len_max: FILE_PATH_LEN_MAX, default: None }
 }
 
 #[cfg(test)]

@@ -66,10 +66,8 @@ fn refused(config: &Value) -> String {
 
 /// What the key service is shown.
 fn header_value(config: &Config) -> String {
-    match &config.key_service.credential {
-        CredentialPlace::Here(credential) => credential.header_value(),
-        CredentialPlace::File(path) => panic!("it is in {path}"),
-    }
+    let CredentialPlace::Here(credential) = &config.key_service.credential else { panic!("{config:?}") };
+    credential.header_value()
 }
 
 #[test]

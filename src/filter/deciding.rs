@@ -56,14 +56,13 @@ impl<H: Host> Filter<H> {
             Some(hidden) => Ok(Some(hidden.clone())),
             None => self.config.credential_sources.extract(&headers),
         };
-        let verdict = match ambiguous {
+        let verdict = self.counted(match ambiguous {
             Some(denial) if !is_shadow => Verdict::Deny(Refusal { denial, claimed_id: None }),
             _ => {
                 let (rights, staleness) = (self.rights_at(now), &self.config.staleness);
                 gate::decide(presented, &asked, &self.table, &rights, staleness, waiting_time, now)
             }
-        };
-        self.count_use(&verdict);
+        });
         match verdict {
             Verdict::Admit(admission) => {
                 let change = self.change(&asked, Some(&admission.key), &headers, ambiguous);
@@ -118,9 +117,9 @@ impl<H: Host> Filter<H> {
     }
 
     /// Counts that a key was used, or that somebody tried to.
-    fn count_use<R>(&self, verdict: &Verdict<R>) {
-        let Some(usage) = self.reporting.counter() else { return };
-        match verdict {
+    fn counted<R>(&self, verdict: Verdict<R>) -> Verdict<R> {
+        let Some(usage) = self.reporting.counter() else { return verdict };
+        match &verdict {
             Verdict::Admit(Admission { key, .. }) | Verdict::Forbid(Admission { key, .. }, _) => {
                 usage.proven(key.id());
             }
@@ -131,6 +130,7 @@ impl<H: Host> Filter<H> {
             }
             Verdict::Deny(_) | Verdict::Pass | Verdict::Wait => {}
         }
+        verdict
     }
 
     /// What keys may do now.

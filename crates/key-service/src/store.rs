@@ -30,7 +30,7 @@ mod sql;
 pub(crate) mod tokens;
 pub(crate) mod transfer;
 pub(crate) mod update;
-mod usage;
+pub(crate) mod usage;
 pub(crate) mod written_len;
 
 use std::sync::Arc;

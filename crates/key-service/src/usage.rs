@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use crate::limits::{USAGE_PENDING_KEYS_MAX, WRONG_SECRETS_LOGGED_MIN};
 use crate::model::key_usage::KeyUsage;
-use crate::store::KeyStore;
+use crate::store::{self, KeyStore};
 use crate::telemetry;
 
 /// What was counted and not written.
@@ -78,7 +78,7 @@ impl UsageLog {
         if usage.is_empty() {
             return;
         }
-        if let Err(error) = store.add_usage(&usage).await {
+        if let Err(error) = store::usage::add(store, &usage).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "uses of keys were not written");
             telemetry::store_failed(error.kind());
             // A slice of it may be there already. Counting it twice is the smaller mistake.

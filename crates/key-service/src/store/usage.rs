@@ -6,15 +6,13 @@ use crate::model::key_usage::KeyUsage;
 use crate::store::sql::usage_rows;
 use crate::store::{KeyStore, StoreError};
 
-impl KeyStore {
-    /// Adds uses of keys. Those of keys that are gone are passed over.
-    ///
-    /// # Errors
-    ///
-    /// [`StoreError`] when not all of it is durable.
-    pub(crate) async fn add_usage(&self, usage: &[(KeyId, KeyUsage)]) -> Result<(), StoreError> {
-        usage_rows::add_usage(&self.database, usage).await
-    }
+/// Adds uses of keys. Those of keys that are gone are passed over.
+///
+/// # Errors
+///
+/// [`StoreError`] when not all of it is durable.
+pub(crate) async fn add(store: &KeyStore, usage: &[(KeyId, KeyUsage)]) -> Result<(), StoreError> {
+    usage_rows::add_usage(&store.database, usage).await
 }
 
 #[cfg(test)]
@@ -49,9 +47,9 @@ mod tests {
         scratch.create("b").await;
         let before = store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap();
         assert!(store.find("a").await.unwrap().unwrap().usage.is_empty());
-        store.add_usage(&[of("a", used(2, 50, Some("east"))), of("gone", used(1, 50, None))]).await.unwrap();
-        store.add_usage(&[of("a", used(3, 40, Some("west"))), of("b", wrong(7, 60))]).await.unwrap();
-        store.add_usage(&[of("a", wrong(1, 70))]).await.unwrap();
+        add(store, &[of("a", used(2, 50, Some("east"))), of("gone", used(1, 50, None))]).await.unwrap();
+        add(store, &[of("a", used(3, 40, Some("west"))), of("b", wrong(7, 60))]).await.unwrap();
+        add(store, &[of("a", wrong(1, 70))]).await.unwrap();
         let of_a = KeyUsage {
             wrong_secrets: 1,
             last_wrong_secret: Some(UnixMillis(70)),
@@ -59,7 +57,7 @@ mod tests {
         };
         assert_eq!(store.find("a").await.unwrap().unwrap().usage, of_a);
         assert_eq!(store.find("b").await.unwrap().unwrap().usage, wrong(7, 60));
-        store.add_usage(&[of("a", used(1, 90, None))]).await.unwrap();
+        add(store, &[of("a", used(1, 90, None))]).await.unwrap();
         let usage = store.find("a").await.unwrap().unwrap().usage;
         assert_eq!((usage.uses, usage.last_used_edge), (6, None), "the last use was at the service itself");
         assert_eq!(store.parsed_page(latchkey_key_feed::Cursor(0), 10).await.unwrap(), before);
@@ -73,7 +71,7 @@ mod tests {
         let (action, actor) = (crate::audit::ChangeAction::CreateApiKey, crate::store::tests::actor());
         scratch.store.add(keys, action, actor, UnixMillis(1)).await.unwrap();
         let usage: Vec<_> = (0..count).map(|number| of(&format!("k{number}"), used(1, 5, None))).collect();
-        scratch.store.add_usage(&usage).await.unwrap();
+        add(&scratch.store, &usage).await.unwrap();
         let all =
             scratch.store.scan(&crate::store::KeyFilter::default(), latchkey_budget::Cancellation::default());
         assert!(all.all().await.unwrap().iter().all(|key| key.usage.uses == 1));
@@ -83,7 +81,7 @@ mod tests {
     async fn what_is_known_of_a_key_goes_with_it() {
         let scratch = ScratchStore::new().await;
         scratch.create("a").await;
-        scratch.store.add_usage(&[of("a", used(1, 5, None))]).await.unwrap();
+        add(&scratch.store, &[of("a", used(1, 5, None))]).await.unwrap();
         scratch.invalidate("a").await;
         let policy = crate::store::removal::RemovalPolicy {
             interval: std::time::Duration::ZERO,

@@ -79,7 +79,7 @@ async fn pages_of_all_keys_are_those_of_a_search_that_looks_at_each() {
         json!([{"expiration": {"order": "asc", "missing": "_first"}}, {"name": {"order": "desc"}}, "_doc"]),
         json!([{"expiration": {"missing": 1_767_300_000_000_u64}}, "_doc"]),
         json!(["invalidated", {"invalidation": {"order": "desc"}}, {"realm_name": {"order": "desc"}}, "_doc"]),
-        json!(["last_used", {"last_wrong_secret": {"order": "desc"}}]),
+        json!(["last_used", {"last_wrong_secret": {"order": "desc"}}, "_doc"]),
         json!(["rotation", {"previous_secret_expiration": {"order": "desc"}}, "_doc"]),
         json!(["_doc"]),
     ] {

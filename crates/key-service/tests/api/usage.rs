@@ -100,7 +100,7 @@ async fn keys_are_searched_and_sorted_by_their_last_use() {
             .map(|key| key["name"].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    assert_eq!(found(json!({"sort": [{"last_used": "desc"}]})).await, ["k1", "k0", "k2"]);
+    assert_eq!(found(json!({"sort": [{"last_used": {"order": "desc"}}]})).await, ["k1", "k0", "k2"]);
     assert_eq!(found(json!({"sort": ["last_used"]})).await, ["k0", "k1", "k2"]);
     let before = json!({"range": {"last_used": {"lt": rounded(BEGINNING + 2 * HOUR_MS)}}});
     assert_eq!(found(json!({"query": before})).await, ["k0"]);

@@ -15,7 +15,7 @@ use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::StoreError;
 use crate::store::key_entry::KeyEntry;
-use crate::store::sql::usage_rows::USAGE_COLUMNS;
+use crate::store::sql::usage_rows::{USAGE_COLUMNS, usage_of};
 
 /// The columns that [`Row::stored_key`] reads, of [`KEYS_WITH_USAGE`](super::usage_rows::KEYS_WITH_USAGE).
 pub(super) const KEY_COLUMNS: &str = "id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, \
@@ -130,7 +130,7 @@ impl Row {
             limited_by: self.json("limited_by")?,
             metadata: self.json("metadata")?,
             vouching: self.vouching()?,
-            usage: self.usage()?,
+            usage: usage_of(self)?,
         })
     }
 

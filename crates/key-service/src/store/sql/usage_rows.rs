@@ -16,7 +16,7 @@ use crate::store::sql::transaction::Transaction;
 /// Keys with what is known of their uses, for a `from`.
 pub(super) const KEYS_WITH_USAGE: &str = "api_key left join key_usage on key_usage.key_id = api_key.id";
 
-/// The columns that [`Row::usage`] reads.
+/// The columns that [`usage_of`] reads.
 pub(super) const USAGE_COLUMNS: &str =
     "counted_since, last_used, uses, last_used_edge, wrong_secrets, last_wrong_secret";
 
@@ -81,20 +81,18 @@ fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-impl Row {
-    /// What is known of the uses of a key.
-    pub(super) fn usage(&self) -> Result<KeyUsage, StoreError> {
-        let count = |column| {
-            let count = self.get::<Option<i64>>(column)?.unwrap_or_default();
-            u64::try_from(count).map_err(|_| StoreError::Corrupt("uses"))
-        };
-        Ok(KeyUsage {
-            counted_since: self.moment_if_any("counted_since")?,
-            last_used: self.moment_if_any("last_used")?,
-            uses: count("uses")?,
-            last_used_edge: self.get("last_used_edge")?,
-            wrong_secrets: count("wrong_secrets")?,
-            last_wrong_secret: self.moment_if_any("last_wrong_secret")?,
-        })
-    }
+/// What is known of the uses of a key, in a row with [`USAGE_COLUMNS`].
+pub(super) fn usage_of(row: &Row) -> Result<KeyUsage, StoreError> {
+    let count = |column| {
+        let count = row.get::<Option<i64>>(column)?.unwrap_or_default();
+        u64::try_from(count).map_err(|_| StoreError::Corrupt("uses"))
+    };
+    Ok(KeyUsage {
+        counted_since: row.moment_if_any("counted_since")?,
+        last_used: row.moment_if_any("last_used")?,
+        uses: count("uses")?,
+        last_used_edge: row.get("last_used_edge")?,
+        wrong_secrets: count("wrong_secrets")?,
+        last_wrong_secret: row.moment_if_any("last_wrong_secret")?,
+    })
 }
