@@ -99,7 +99,7 @@ fn tell_the_story(prefix: &Path, shell: &str) {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_local-stack"));
     let told = demo.arg("demo").env("LATCHKEY_PREFIX", prefix).env("LATCHKEY_SHELL", shell).output().unwrap();
     let told = succeeded(&told);
-    assert!(told.contains("demo: all 16 steps held"), "{shell}: {told}");
+    assert!(told.contains("demo: all 17 steps held"), "{shell}: {told}");
 }
 
 /// `make install FROM=` installs the same as the commands, and nothing whose sum is wrong.
