@@ -8,7 +8,7 @@ use latchkey_local_stack::envoy_config::EnvoyConfig;
 use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::key_service::KeyServiceProcess;
 use latchkey_local_stack::upstream::Upstream;
-use latchkey_local_stack::wait;
+use latchkey_local_stack::{secrecy, wait};
 use serde_json::json;
 
 use crate::shells::is_native;
@@ -54,11 +54,16 @@ fn a_credential_in_a_file_is_changed_without_a_restart() {
     follows(&keys, &envoy);
 
     let new = folder.path().join("new");
-    fs::write(&new, keys.client().rotate(&key.id, "1h").unwrap().encoded).unwrap();
-    fs::rename(&new, &file).unwrap();
-    // The second one from before ends, so the edge has the latest by now or cannot follow.
-    fs::write(&new, keys.client().rotate(&key.id, "0").unwrap().encoded).unwrap();
-    fs::rename(&new, &file).unwrap();
+    // No secret from before works any more: the edge reads the file again, or cannot follow.
+    for _ in 0..2 {
+        let path = format!("/_security/api_key/{}/_rotate", key.id);
+        let request = Request::new("POST", &path).json(&json!({"overlap": "0"}));
+        let rotated = keys.client().send(request).unwrap().json().unwrap();
+        let encoded = rotated["encoded"].as_str().unwrap();
+        secrecy::watch_credential(encoded);
+        fs::write(&new, encoded).unwrap();
+        fs::rename(&new, &file).unwrap();
+    }
     follows(&keys, &envoy);
     fs::remove_file(&file).unwrap();
     let log = envoy.log();
