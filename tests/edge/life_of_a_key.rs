@@ -108,3 +108,28 @@ fn a_rotated_key_has_two_secrets_until_its_overlap_is_over() {
     assert_eq!(admitted_by(&stack, &third).0, 401);
     assert_eq!(admitted_by(&stack, &fourth), (200, String::new()));
 }
+
+#[test]
+fn the_keys_of_a_service_account_stop_at_the_edge_while_it_is_disabled() {
+    let stack = LocalStack::start(StackOptions::default(), |_| Ok(())).unwrap();
+    let account = "/_security/user/team-orders";
+    administer(&stack, "PUT", "/_security/role/orders_reader", &json!({"cluster": ["monitor"]}));
+    let body = json!({"service_account": true, "roles": ["orders_reader"]});
+    administer(&stack, "PUT", account, &body);
+    let request = Request::new("POST", "/_security/api_key").json(&json!({"name": "checkout"}));
+    let request = request.header("es-security-runas-user", "team-orders");
+    let made = stack.key_service.client().send(request).unwrap().json().unwrap();
+    let encoded = made["encoded"].as_str().unwrap();
+    secrecy::watch_credential(encoded);
+    await_identity(&stack, "/of-account", encoded, ["team-orders", "native", "", "orders_reader"]);
+
+    let set = |verb: &str| {
+        let answer = administer(&stack, "PUT", &format!("{account}/{verb}?wait_for_edges=20s"), &json!({}));
+        assert_eq!(answer["edges"]["complete"], true, "{answer}");
+        stack.ask(&Request::get("/of-account").api_key(encoded)).unwrap().status
+    };
+    assert_eq!(set("_disable"), 401, "at once, because the answer waited for the edge");
+    assert_eq!(set("_enable"), 200);
+    administer(&stack, "DELETE", &format!("{account}?wait_for_edges=20s"), &json!({}));
+    assert_eq!(stack.ask(&Request::get("/of-account").api_key(encoded)).unwrap().status, 401);
+}

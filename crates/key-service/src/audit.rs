@@ -74,8 +74,12 @@ pub enum ChangeAction {
     InvalidateApiKeys,
     /// Keys that had been dead for long were removed.
     RemoveApiKeys,
+    /// Keys work again, because their owner was enabled.
+    ResumeApiKeys,
     /// A key was given another secret.
     RotateApiKey,
+    /// Keys stopped until their owner is enabled again.
+    SuspendApiKeys,
     /// Keys were changed.
     UpdateApiKeys,
 }

@@ -1,5 +1,5 @@
 //! The command `latchkey`: it prepares and runs a service (`init`, `dev`, `serve`), asks one that runs (`key`,
-//! `edges`, `user`, `role`, `token`, `health`), works on a store itself (`audit`, `export`, `import`, `backup`,
+//! `edges`, `user`, `owner`, `role`, `token`, `health`), works on a store itself (`audit`, `export`, `import`, `backup`,
 //! `check`, `new-epoch`), and tells of itself (`completions`, `man-pages`, `version`).
 //!
 //! No secret is ever an argument, because everybody on the machine can list those.
@@ -23,6 +23,7 @@ mod json_input;
 mod key;
 mod logging;
 mod man_pages;
+mod owner;
 mod replaced_file;
 mod report;
 mod role;
@@ -100,6 +101,8 @@ enum Command {
     Edges(edges_command::EdgesArguments),
     /// Add, change and list the users of a running service, or of a users file.
     User(user::UserArguments),
+    /// Make, change and list owners of keys that are no people: service accounts of a running service, which have no password.
+    Owner(owner::OwnerArguments),
     /// Make, list and remove the roles of a running service.
     Role(role::RoleArguments),
     /// Get and end access tokens of a running service.
@@ -166,6 +169,7 @@ pub fn run() -> ExitCode {
         Command::Key(arguments) => key::run(arguments),
         Command::Edges(arguments) => edges_command::run(&arguments),
         Command::User(arguments) => user::run(arguments),
+        Command::Owner(arguments) => owner::run(&arguments),
         Command::Role(arguments) => role::run(arguments),
         Command::Token(arguments) => token::run(arguments),
         Command::Health(arguments) => health::run(&arguments),

@@ -184,8 +184,8 @@ pub const ROTATION_OVERLAP_DEFAULT: Duration = Duration::from_secs(24 * 3_600);
 /// rules (PCI DSS 4.0, 8.3.9).
 pub const ROTATION_OVERLAP_MAX: Duration = Duration::from_secs(90 * 24 * 3_600);
 
-/// Most keys that are ended in one transaction, which PostgreSQL does well within [`STORE_STATEMENT_WAIT_MAX`]. A
-/// request that ends more does so in parts, between which other changes are made.
+/// Most keys that are ended, suspended or resumed in one transaction, which PostgreSQL does well within [`STORE_STATEMENT_WAIT_MAX`]. A
+/// request that does that to more does so in parts, between which other changes are made.
 pub const KEYS_ENDED_AT_ONCE_MAX: usize = 25_000;
 
 /// Most dead keys of each kind that are removed in one transaction, for which other changes wait: a few

@@ -15,6 +15,7 @@
 //!
 //! [api_keys]
 //! end_with_owner = false           # on: the keys of a user who is disabled or deleted end with that
+//! suspend_with_owner = true        # off: the keys of a disabled service account go on working
 //! # default_lifetime = "90d"       # of a key of which nobody says when it ends; without, it does not
 //! # max_lifetime = "365d"          # no key lives longer
 //!

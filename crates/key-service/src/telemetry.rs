@@ -86,7 +86,9 @@ pub fn keys_changed(action: ChangeAction, count: usize) {
         ChangeAction::InvalidateApiKeys => KEYS_INVALIDATED,
         ChangeAction::RemoveApiKeys => KEYS_REMOVED,
         ChangeAction::RotateApiKey => KEYS_ROTATED,
-        ChangeAction::UpdateApiKeys => KEYS_UPDATED,
+        ChangeAction::ResumeApiKeys | ChangeAction::SuspendApiKeys | ChangeAction::UpdateApiKeys => {
+            KEYS_UPDATED
+        }
     };
     counter!(name).increment(count as u64);
 }

@@ -93,6 +93,13 @@ impl EffectivePermission {
         Self { is_authenticated: true, granted: Permission::of(roles), limit: None, _held: None }
     }
 
+    /// The same, and to manage the keys that the caller owns (`manage_own_api_key`).
+    #[must_use]
+    pub fn managing_own_keys(mut self) -> Self {
+        self.granted.cluster.extend(ClusterPrivilege::resolve("manage_own_api_key").ok());
+        self
+    }
+
     /// The permission of a refused run-as: nothing at all.
     #[must_use]
     pub fn nothing() -> Self {

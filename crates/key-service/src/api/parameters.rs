@@ -65,10 +65,19 @@ impl Parameters {
     ///
     /// `illegal_argument_exception` for anything but `true` and `false`.
     pub(crate) fn boolean(&mut self, name: &'static str, default: bool) -> Result<bool, ErrorCause> {
+        Ok(self.boolean_if_any(name)?.unwrap_or(default))
+    }
+
+    /// The same, for a name that may be absent.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::boolean`].
+    pub(crate) fn boolean_if_any(&mut self, name: &'static str) -> Result<Option<bool>, ErrorCause> {
         match self.text(name).as_deref() {
-            None => Ok(default),
-            Some("" | "true") => Ok(true),
-            Some("false") => Ok(false),
+            None => Ok(None),
+            Some("" | "true") => Ok(Some(true)),
+            Some("false") => Ok(Some(false)),
             Some(other) => Err(ErrorCause::illegal_argument(format!(
                 "Failed to parse value [{other}] as only [true] or [false] are allowed."
             ))),

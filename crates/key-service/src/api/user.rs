@@ -122,6 +122,11 @@ fn wrong_type(member: &Member, wanted: &str) -> ErrorCause {
     ErrorCause::parse(format!("expected field [{name}] to be of type {wanted}, but found [{found}] instead"))
 }
 
+/// Why a service account is given no password.
+fn of_service_account(username: &str) -> String {
+    format!("user [{username}] is a service account, which has no password and cannot log in")
+}
+
 /// A part of the request that makes no sense.
 fn invalid_part(problem: impl fmt::Display) -> ErrorCause {
     ErrorCause::new(ErrorType::Validation, format!("Validation Failed: 1: {problem};"))

@@ -23,7 +23,7 @@ use crate::cli::key::invalidate::{InvalidateArguments, invalidate};
 use crate::cli::key::rotate::{RotateArguments, rotate};
 use crate::cli::key::traits::NewKeyTraits;
 use crate::cli::key::update::{UpdateArguments, update};
-use crate::cli::report::{Fields, Report, date};
+use crate::cli::report::{Fields, Report, date, harmless};
 use crate::cli::secret_input::secret;
 use crate::cli::service_client::{Answer, ServiceClient};
 use crate::clock::{Clock as _, SystemClock};
@@ -78,6 +78,10 @@ struct CreateArguments {
     /// The key's name.
     #[arg(value_parser = NonEmptyStringValueParser::new())]
     name: String,
+    /// Whose key it is to be, such as a service account of `latchkey owner`. It takes the right to act for that one
+    /// (`run_as`), and no password of it.
+    #[arg(long, value_name = "NAME", conflicts_with = "acting_for")]
+    owner: Option<String>,
     #[command(flatten)]
     traits: NewKeyTraits,
     #[command(flatten)]
@@ -145,7 +149,14 @@ fn create(service: &ServiceClient, arguments: &CreateArguments, as_json: bool) -
     let mut body = arguments.traits.body()?;
     body.insert("name".to_owned(), json!(arguments.name));
     let path = arguments.edges.ask_in(KEYS);
-    created(service.ask(Method::POST, &path, Some(&Value::Object(body)))?, &arguments.traits, as_json)
+    let body = Value::Object(body);
+    let answer = match &arguments.owner {
+        Some(owner) => service.ask_for(owner, Method::POST, &path, Some(&body)).map_err(|failed| {
+            CommandFailed::new(format!("no key was made on behalf of {}: {failed}", harmless(owner)))
+        })?,
+        None => service.ask(Method::POST, &path, Some(&body))?,
+    };
+    created(answer, &arguments.traits, as_json)
 }
 
 fn grant(service: &ServiceClient, arguments: &GrantArguments, as_json: bool) -> Result<(), CommandFailed> {

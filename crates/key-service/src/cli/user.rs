@@ -3,7 +3,7 @@
 //!
 //! A service that runs reads its users file when it starts.
 
-mod native;
+pub(super) mod native;
 mod users_file;
 mod users_file_edit;
 
@@ -94,7 +94,7 @@ pub(super) fn run(arguments: UserArguments) -> Result<(), CommandFailed> {
 }
 
 /// Users by name, each as the service shows a user.
-fn listed(users: &Map<String, Value>, json: String) -> Report {
+pub(super) fn listed(users: &Map<String, Value>, json: String) -> Report {
     let mut table = Table::new(&["NAME", "ROLES", "FULL NAME", "EMAIL", "STATUS"]);
     for (name, user) in users {
         table.row([
@@ -109,7 +109,7 @@ fn listed(users: &Map<String, Value>, json: String) -> Report {
 }
 
 /// One of these users.
-fn shown(users: &Map<String, Value>, name: &str, json: String) -> Result<Report, CommandFailed> {
+pub(super) fn shown(users: &Map<String, Value>, name: &str, json: String) -> Result<Report, CommandFailed> {
     let user = users.get(name).ok_or_else(|| CommandFailed::new(format!("there is no user {name}")))?;
     let mut fields = Fields::default();
     fields.add("name", name);
@@ -130,5 +130,22 @@ fn done(what: &str, name: &str, json: String) -> Report {
 
 fn standing(user: &Value) -> String {
     let is_enabled = user.get("enabled") != Some(&Value::Bool(false));
-    if is_enabled { "enabled" } else { "disabled" }.to_owned()
+    let mut standing = if is_enabled { "enabled" } else { "disabled" }.to_owned();
+    if says(user, "_keys_suspended") {
+        standing.push_str(" with its keys");
+    }
+    if is_service_account(user) {
+        standing.push_str(" (service account)");
+    }
+    standing
+}
+
+/// Whether this is a user without a password, who owns keys.
+pub(super) fn is_service_account(user: &Value) -> bool {
+    says(user, "_service_account")
+}
+
+/// Whether the service says so of a user.
+fn says(user: &Value, what: &str) -> bool {
+    user.get("metadata").and_then(|metadata| metadata.get(what)) == Some(&Value::Bool(true))
 }

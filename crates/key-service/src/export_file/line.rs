@@ -38,12 +38,17 @@ pub(super) enum Content {
 #[serde(deny_unknown_fields)]
 pub(super) struct UserLine {
     username: String,
-    password_hash: String,
+    /// Null for a service account, and never absent.
+    #[serde(deserialize_with = "Option::deserialize")]
+    password_hash: Option<String>,
     roles: Vec<String>,
     full_name: Option<String>,
     email: Option<String>,
     metadata: Map<String, Value>,
     enabled: bool,
+    /// Of a service account whose keys are suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    suspended_realm: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -154,9 +159,10 @@ impl TryFrom<Line> for Content {
 }
 
 impl From<NativeUser> for UserLine {
-    fn from(NativeUser { username, password, profile }: NativeUser) -> Self {
+    fn from(NativeUser { username, password, suspended_realm, profile }: NativeUser) -> Self {
         let UserProfile { roles, full_name, email, metadata, enabled } = profile;
-        Self { username, password_hash: password.to_string(), roles, full_name, email, metadata, enabled }
+        let password_hash = password.map(|hash| hash.to_string());
+        Self { username, password_hash, roles, full_name, email, metadata, enabled, suspended_realm }
     }
 }
 
@@ -164,9 +170,15 @@ impl TryFrom<UserLine> for NativeUser {
     type Error = InvalidEntry;
 
     fn try_from(line: UserLine) -> Result<Self, InvalidEntry> {
-        let UserLine { username, password_hash, roles, full_name, email, metadata, enabled } = line;
+        let UserLine { username, password_hash, roles, full_name, email, metadata, enabled, suspended_realm } =
+            line;
+        // Keys are suspended of a disabled service account alone.
+        if suspended_realm.is_some() && (enabled || password_hash.is_some()) {
+            return Err(InvalidEntry { part: "suspended_realm" });
+        }
+        let password = password_hash.as_deref().map(hash).transpose()?;
         let profile = UserProfile { roles, full_name, email, metadata, enabled };
-        Ok(Self { username, password: hash(&password_hash)?, profile })
+        Ok(Self { username, password, suspended_realm, profile })
     }
 }
 

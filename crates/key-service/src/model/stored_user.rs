@@ -4,15 +4,35 @@ use serde_json::{Map, Value};
 
 use crate::model::password::PasswordHash;
 
+/// What is shown among the metadata of a service account. Nobody chooses metadata of such names.
+const SERVICE_ACCOUNT: &str = "_service_account";
+
+/// What is shown there while the account's keys are suspended.
+const KEYS_SUSPENDED: &str = "_keys_suspended";
+
 /// A user of the native realm, as stored.
 #[derive(Clone, Debug)]
 pub struct NativeUser {
     /// The name within the realm.
     pub username: String,
-    /// The hash of the password.
-    pub password: PasswordHash,
+    /// The hash of the password; `None` for a service account, as which nobody logs in.
+    pub password: Option<PasswordHash>,
+    /// The realm by which the keys name their owner, while they are suspended: those of a service account that
+    /// was disabled.
+    pub suspended_realm: Option<String>,
     /// What else is known.
     pub profile: UserProfile,
+}
+
+/// What a user who is written is to prove himself by.
+#[derive(Clone, Debug)]
+pub enum Proof {
+    /// What it was before.
+    Unchanged,
+    /// This password.
+    Password(Box<PasswordHash>),
+    /// Nothing: it is a service account.
+    ServiceAccount,
 }
 
 /// What is known of a native user besides name and password.
@@ -28,6 +48,31 @@ pub struct UserProfile {
     pub metadata: Map<String, Value>,
     /// Whether the user is enabled.
     pub enabled: bool,
+}
+
+impl NativeUser {
+    /// Whether it owns keys and cannot log in.
+    #[must_use]
+    pub fn is_service_account(&self) -> bool {
+        self.password.is_none()
+    }
+
+    /// The same user with what the service says of it among the metadata, as Elasticsearch says `_reserved`.
+    #[must_use]
+    pub fn described(mut self) -> Self {
+        let said =
+            [(SERVICE_ACCOUNT, self.is_service_account()), (KEYS_SUSPENDED, self.suspended_realm.is_some())];
+        for (name, _) in said.into_iter().filter(|(_, is_so)| *is_so) {
+            self.profile.metadata.insert(name.to_owned(), Value::Bool(true));
+        }
+        self
+    }
+}
+
+impl From<Option<PasswordHash>> for Proof {
+    fn from(password: Option<PasswordHash>) -> Self {
+        password.map_or(Self::Unchanged, |hash| Self::Password(Box::new(hash)))
+    }
 }
 
 /// What was changed about a built-in user.

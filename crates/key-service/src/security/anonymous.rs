@@ -43,6 +43,7 @@ impl AnonymousAccess {
             roles: self.roles.clone(),
             enabled: true,
             password: None,
+            is_service_account: false,
         }
     }
 }

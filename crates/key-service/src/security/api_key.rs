@@ -65,6 +65,9 @@ pub enum KeyRejection {
     /// The key has expired.
     #[error("api key is expired")]
     Expired(KeyId),
+    /// The key's owner is disabled, and the key with it.
+    #[error("api key [{0}] is suspended, because its owner is disabled")]
+    Suspended(KeyId),
 }
 
 impl IssuedKey {
@@ -254,7 +257,7 @@ pub(crate) fn of_token(
 ///
 /// # Errors
 ///
-/// [`KeyRejection`] when there is none, or it was invalidated or has expired.
+/// [`KeyRejection`] when there is none, or it was invalidated, has expired or is suspended.
 fn refuse_ended(
     id: &str,
     found: Option<Arc<KeyEntry>>,
@@ -264,7 +267,10 @@ fn refuse_ended(
     if key.invalidation.is_some() {
         return Err(KeyRejection::Invalidated(key.id.clone()));
     }
-    if is_expired(key.expiration, now) { Err(KeyRejection::Expired(key.id.clone())) } else { Ok(key) }
+    if is_expired(key.expiration, now) {
+        return Err(KeyRejection::Expired(key.id.clone()));
+    }
+    if key.is_suspended { Err(KeyRejection::Suspended(key.id.clone())) } else { Ok(key) }
 }
 
 impl KeyRejection {
@@ -273,7 +279,9 @@ impl KeyRejection {
     pub fn claimed_id(&self) -> &str {
         match self {
             Self::Unknown(id) => id,
-            Self::Invalidated(id) | Self::WrongSecret(id) | Self::Expired(id) => id.as_str(),
+            Self::Invalidated(id) | Self::WrongSecret(id) | Self::Expired(id) | Self::Suspended(id) => {
+                id.as_str()
+            }
         }
     }
 }

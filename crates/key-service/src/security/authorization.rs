@@ -192,7 +192,7 @@ impl AuthorizationService {
         G: FnOnce(&Cost) + Send + 'static,
     {
         if let Some(roles) = self.roles.of_user(user).await? {
-            let permission = Arc::new(roles.permission());
+            let permission = Arc::new(roles.permission_of(user));
             return Ok(AuthorizationInfo { caller: roles.caller(user), permission, roles });
         }
         let (runtime, resolver, of_user) = (Handle::current(), self.roles.clone(), Arc::clone(user));
@@ -200,7 +200,7 @@ impl AuthorizationService {
             let unread = runtime.block_on(resolver.unread(&of_user))?;
             let held = charge(unread.texts_len(), budget)?;
             let roles = resolver.read(&of_user, unread)?;
-            let permission = Arc::new(roles.permission().precomputed(held));
+            let permission = Arc::new(roles.permission_of(&of_user).precomputed(held));
             Ok::<_, AuthorizationError>((roles, permission))
         };
         let principal = Principal::new(&user.username, &user.realm.name);

@@ -28,6 +28,8 @@ pub struct User {
     pub enabled: bool,
     /// The hash of the password; `None` for a user who came without one, such as by a token.
     pub password: Option<PasswordHash>,
+    /// Whether it owns keys and has no password. Others may act as it (run-as).
+    pub is_service_account: bool,
 }
 
 /// The users that the service is started with.
@@ -50,6 +52,7 @@ impl User {
             roles: vec![SUPERUSER.to_owned()],
             enabled: true,
             password,
+            is_service_account: false,
         }
     }
 
@@ -66,6 +69,7 @@ impl User {
             roles,
             enabled: true,
             password: None,
+            is_service_account: false,
         }
     }
 
@@ -81,6 +85,7 @@ impl User {
             roles: Vec::new(),
             enabled: false,
             password: None,
+            is_service_account: false,
         }
     }
 }

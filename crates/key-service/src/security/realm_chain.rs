@@ -65,7 +65,9 @@ impl RealmChain {
     ) -> Result<Arc<User>, AuthenticationFailure> {
         let BasicCredential { username, password } = credential;
         let login = self.passwords.login(source, &username)?;
-        let candidates = self.candidates(&username).await?;
+        let mut candidates = self.candidates(&username).await?;
+        // It has no password that could be right, and is refused as a user whom nobody knows.
+        candidates.retain(|user| !user.is_service_account);
         let mut cause = UserRejection::Unknown;
         for user in &candidates {
             let again = Password::presented(password.expose().to_vec());
@@ -205,7 +207,8 @@ pub fn keeps_passwords(realm: &RealmName) -> bool {
 /// A stored user as a user of this realm.
 #[must_use]
 pub fn user_of(stored: NativeUser, realm: RealmName) -> User {
-    let NativeUser { username, password, profile } = stored;
+    let is_service_account = stored.is_service_account();
+    let NativeUser { username, password, suspended_realm: _, profile } = stored.described();
     User {
         username,
         realm,
@@ -214,6 +217,7 @@ pub fn user_of(stored: NativeUser, realm: RealmName) -> User {
         metadata: profile.metadata,
         roles: profile.roles,
         enabled: profile.enabled,
-        password: Some(password),
+        password,
+        is_service_account,
     }
 }

@@ -182,10 +182,12 @@ impl UserRoles {
         }
     }
 
-    /// The permission of these roles.
+    /// The permission of a user with these roles. Whoever acts as a service account (run-as) is there for its keys, and
+    /// so may manage them whatever its roles say. Its keys may not, because their limit is the roles alone.
     #[must_use]
-    pub(crate) fn permission(&self) -> EffectivePermission {
-        EffectivePermission::of_user(&self.descriptors)
+    pub(crate) fn permission_of(&self, user: &User) -> EffectivePermission {
+        let by_roles = EffectivePermission::of_user(&self.descriptors);
+        if user.is_service_account { by_roles.managing_own_keys() } else { by_roles }
     }
 }
 

@@ -8,6 +8,7 @@
 //! last_used_resolution = "1h"  # to what the moment of the last use is rounded down
 //! usage_written_every = "10s"  # how often uses that were counted are written to the store
 //! end_with_owner = true        # whoever disables or deletes a user ends the user's keys, unless told otherwise
+//! suspend_with_owner = true    # the keys of a disabled service account stop until it is enabled
 //! ```
 
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub struct KeyPolicy {
     /// Whether the keys of a user who is disabled or deleted end with that, unless the request says
     /// otherwise.
     pub end_with_owner: bool,
+    /// Whether the keys of a service account that is disabled stop until it is enabled again.
+    pub suspend_with_owner: bool,
     /// What new secrets begin with; `None` is nothing, as in Elasticsearch.
     pub secret_prefix: Option<SecretPrefix>,
     /// To what the moment of a last use is rounded down.
@@ -48,6 +51,7 @@ impl Default for KeyPolicy {
             default_lifetime: None,
             max_lifetime: None,
             end_with_owner: false,
+            suspend_with_owner: true,
             secret_prefix: None,
             last_used_resolution: LAST_USED_RESOLUTION,
             usage_written_every: USAGE_WRITTEN_EVERY,
@@ -59,6 +63,7 @@ pub(super) fn read(mut section: Section<'_>) -> KeyPolicy {
     let default_lifetime = lifetime(&mut section, "default_lifetime");
     let max_lifetime = lifetime(&mut section, "max_lifetime");
     let end_with_owner = section.flag("end_with_owner").unwrap_or_default();
+    let suspend_with_owner = section.flag("suspend_with_owner").unwrap_or(true);
     let secret_prefix = section.parsed(
         "secret_prefix",
         "must be words of small letters and digits with _ between them, at most 20 characters, such as lk_live",
@@ -84,6 +89,7 @@ pub(super) fn read(mut section: Section<'_>) -> KeyPolicy {
         default_lifetime,
         max_lifetime,
         end_with_owner,
+        suspend_with_owner,
         secret_prefix,
         last_used_resolution: last_used_resolution.unwrap_or(LAST_USED_RESOLUTION),
         usage_written_every: usage_written_every.unwrap_or(USAGE_WRITTEN_EVERY),

@@ -84,6 +84,7 @@ fn user(username: String, mut section: Section<'_>, roles: &Roles) -> Option<Use
         roles: names,
         enabled,
         password: Some(password?),
+        is_service_account: false,
     })
 }
 

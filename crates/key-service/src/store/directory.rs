@@ -225,16 +225,21 @@ fn tell_of(store: &KeyStore, Recorded { event, tokens, keys, applications }: &Re
     if let Some(cursor) = applications {
         store.announce(*cursor);
     }
-    if let Some((cursor, ended)) = keys {
-        store.announce(*cursor);
-        audit::record_change(ended);
-        telemetry::keys_changed(ended.action, ended.key_ids.len());
+    if let Some(changed) = keys {
+        tell_of_change(store, changed);
     }
     if let Some(ended) = tokens {
         tokens::record(ended);
     }
     directory_events::record_change(event);
     telemetry::directory_changed(event.action);
+}
+
+/// Announces a change of keys, and writes its line of the audit log.
+fn tell_of_change(store: &KeyStore, (cursor, event): &Committed) {
+    store.announce(*cursor);
+    audit::record_change(event);
+    telemetry::keys_changed(event.action, event.key_ids.len());
 }
 
 impl From<DirectoryEvent> for Recorded {

@@ -41,7 +41,7 @@ pub struct RowsText {
 pub(super) struct FeedKey<'a> {
     /// Sequence number of its latest change.
     pub(super) seq: Cursor,
-    /// Whether it was invalidated.
+    /// Whether it was invalidated, or is suspended.
     pub(super) is_ended: bool,
     /// `None` when it is not readable.
     pub(super) secrets: Option<KeptSecrets>,

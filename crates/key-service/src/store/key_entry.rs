@@ -29,6 +29,8 @@ pub struct KeyEntry {
     pub expiration: Option<UnixMillis>,
     /// When it was invalidated; `None` while it was not.
     pub invalidation: Option<UnixMillis>,
+    /// Whether it does not work until its owner is enabled again.
+    pub is_suspended: bool,
     /// The whole key; `None` when its texts are long, and have not been read.
     pub whole: Option<Arc<StoredKey>>,
     /// Held by whoever reads the rest, for all who share this reading.
@@ -67,6 +69,8 @@ impl From<StoredKey> for KeyEntry {
             realm: key.owner.realm.clone(),
             expiration: key.expiration,
             invalidation: key.invalidation,
+            // That stands with the owner.
+            is_suspended: false,
             whole: Some(Arc::new(key)),
             rest: Mutex::default(),
         }

@@ -12,6 +12,7 @@ mod removal;
 mod replicas;
 mod rights;
 mod scans;
+mod service_accounts;
 mod shut_out;
 mod transfer;
 mod update;

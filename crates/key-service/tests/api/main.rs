@@ -69,6 +69,7 @@ mod scratch;
 mod searched_log;
 mod secret_forms;
 mod service;
+mod service_accounts;
 mod shut_out;
 mod tls;
 mod tokens;

@@ -18,6 +18,7 @@ mod key_update;
 mod moving;
 mod native_user;
 mod operations;
+mod owner;
 mod role;
 mod serve;
 mod tls;

@@ -3,12 +3,14 @@
 use axum::response::Response;
 use latchkey_elastic::ErrorCause;
 use latchkey_privileges::cluster_request::{ClusterRequest, SET_USER_ENABLED};
-use serde_json::Map;
 
 use crate::api::answer;
 use crate::api::call::{Allowed, Incoming, Parsed};
+use crate::api::edge_wait::AskedWait;
 use crate::api::error::ApiError;
-use crate::api::user::account::{RevokeAccessRequest, account, told_of_keys, with_warning};
+use crate::api::user::account::{
+    KeysTold, RevokeAccessRequest, ShutOutUser, account, is_service_account, told_of_keys, with_warning,
+};
 use crate::api::user::{Reservation, invalid_part, reservation};
 use crate::model::stored_user::UserKind;
 use crate::security::authentication::Subject;
@@ -18,11 +20,12 @@ use crate::store::directory::users::Account;
 pub(in crate::api) async fn enable(mut call: Incoming) -> Result<Response, ApiError> {
     let username = call.path.take("username");
     call.parameters.refresh()?;
+    let wait = AskedWait::read(&mut call.parameters)?;
     let (account, call) = account_of(username, call.parsed()?)?;
-    if call.store.users().enable(account, call.actor(), call.now()).await? {
-        return answer::ok(&Map::new());
-    }
-    Err(invalid_part("only existing users can be enabled").into())
+    let Some(left) = call.store.users().enable(account, call.actor(), call.now()).await? else {
+        return Err(invalid_part("only existing users can be enabled").into());
+    };
+    answer::ok(&told_of_keys(&call, left, KeysTold::Resumed, wait).await?)
 }
 
 pub(in crate::api) async fn disable(mut call: Incoming) -> Result<Response, ApiError> {
@@ -30,13 +33,18 @@ pub(in crate::api) async fn disable(mut call: Incoming) -> Result<Response, ApiE
     call.parameters.refresh()?;
     let request = RevokeAccessRequest::read(&mut call)?;
     let (account, call) = account_of(username, call.parsed()?)?;
-    let (keys, wait) = request.begin(&account, &call)?;
+    let shut_out = if is_service_account(&call, &account).await? {
+        ShutOutUser::DisabledServiceAccount
+    } else {
+        ShutOutUser::User
+    };
+    let (keys, wait) = request.begin(&account, shut_out, &call)?;
     let (actor, now) = (call.actor(), call.now());
     let Some(left) = call.store.users().disable(account, keys, actor, now).await? else {
         return Err(invalid_part("only existing users can be disabled").into());
     };
     let working = left.working;
-    let keys = told_of_keys(&call, left, wait).await?;
+    let keys = told_of_keys(&call, left, KeysTold::Suspended, wait).await?;
     with_warning(&call, answer::ok(&keys)?, working)
 }
 

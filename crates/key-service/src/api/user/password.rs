@@ -12,7 +12,9 @@ use crate::api::call::request_body::RequestBody;
 use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
 use crate::api::user::account::account;
-use crate::api::user::{NewPassword, Reservation, hashed, invalid_part, members, reservation};
+use crate::api::user::{
+    NewPassword, Reservation, hashed, invalid_part, members, of_service_account, reservation,
+};
 use crate::model::stored_user::UserKind;
 use crate::security::authentication::Subject;
 use crate::security::realm_chain::keeps_passwords;
@@ -42,8 +44,14 @@ async fn change_of(mut call: Incoming<RequestBody>, username: String) -> Result<
         Some(Reservation::Service) => UserKind::Reserved,
         None => UserKind::Native,
     };
-    if kind == UserKind::Native && call.store.users().native(&username).await?.is_none() {
-        return Err(not_a_native_user(&call, &username).into());
+    if kind == UserKind::Native {
+        match call.store.users().native(&username).await? {
+            None => return Err(not_a_native_user(&call, &username).into()),
+            Some(user) if user.is_service_account() => {
+                return Err(invalid_part(of_service_account(&username)).into());
+            }
+            Some(_) => {}
+        }
     }
     let hash = hashed(&call, password, &call.authenticated.principal()).await?;
     let (actor, now) = (call.actor(), call.now());

@@ -12,13 +12,17 @@ use crate::api::answer;
 use crate::api::call::request_body::RequestBody;
 use crate::api::call::{Allowed, Incoming};
 use crate::api::error::ApiError;
-use crate::api::user::account::{KeysAnswer, RevokeAccessRequest, account, told_of_keys, with_warning};
+use crate::api::user::account::{
+    KeysAnswer, KeysTold, RevokeAccessRequest, ShutOutUser, account, is_service_account, told_of_keys,
+    with_warning,
+};
 use crate::api::user::{
-    NewPassword, Reservation, hashed, invalid_part, members, reservation, text, wrong_type,
+    NewPassword, Reservation, hashed, invalid_part, members, of_service_account, reservation, text,
+    wrong_type,
 };
 use crate::limits::NATIVE_USERS_MAX;
 use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
-use crate::model::stored_user::{UserKind, UserProfile};
+use crate::model::stored_user::{Proof, UserKind, UserProfile};
 use crate::store::directory::Written;
 use crate::store::directory::users::{KeysOfUser, UserRefusal};
 use crate::store::written_len::are_longer_than;
@@ -32,6 +36,7 @@ pub(super) struct PutBody {
     email: Option<String>,
     metadata: Map<String, Value>,
     enabled: Option<bool>,
+    service_account: bool,
 }
 
 #[derive(Serialize)]
@@ -53,9 +58,12 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     let call = call.authorize(&ClusterRequest::Other(PUT_USER))?;
     let roles = body.roles.unwrap_or_default();
     refuse_names(&call, &username, &roles)?;
-    let password = match body.password {
-        Some(password) => Some(hashed(&call, password, &call.authenticated.principal()).await?),
-        None => None,
+    let proof = match body.password {
+        Some(password) => {
+            Proof::Password(Box::new(hashed(&call, password, &call.authenticated.principal()).await?))
+        }
+        None if body.service_account => Proof::ServiceAccount,
+        None => Proof::Unchanged,
     };
     let profile = UserProfile {
         roles,
@@ -66,23 +74,37 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     };
     let (actor, now) = (call.actor(), call.now());
     let account = account(&call, username, UserKind::Native);
-    let (mut keys, mut wait) = (KeysOfUser::Keep, None);
-    if !profile.enabled {
-        (keys, wait) = request.begin(&account, &call)?;
-    }
-    let written = call.store.users().put(account, profile, password, keys, actor, now).await?;
-    let (written, left) = written.map_err(|refusal| match refusal {
+    let (keys, told, wait) = if profile.enabled {
+        (KeysOfUser::Keep, KeysTold::Resumed, request.into_wait())
+    } else {
+        let is_account = body.service_account || is_service_account(&call, &account).await?;
+        let shut_out = if is_account { ShutOutUser::DisabledServiceAccount } else { ShutOutUser::User };
+        let (keys, wait) = request.begin(&account, shut_out, &call)?;
+        (keys, KeysTold::Suspended, wait)
+    };
+    let written = call.store.users().put(account.clone(), profile, proof, keys, actor, now).await?;
+    let (written, left) = written.map_err(|refusal| refused(refusal, &account.username))?;
+    let working = left.working;
+    // A user who is let in as before changes no key.
+    let wait = wait.filter(|_| told == KeysTold::Suspended || left.cursor.is_some());
+    let keys = told_of_keys(&call, left, told, wait).await?;
+    let answer = PutAnswer { created: written == Written::Created, keys };
+    with_warning(&call, answer::ok(&answer)?, working)
+}
+
+fn refused(refusal: UserRefusal, username: &str) -> ErrorCause {
+    match refusal {
         UserRefusal::PasswordRequired => {
             invalid_part("password must be specified unless you are updating an existing user")
         }
         UserRefusal::Full => {
             ErrorCause::illegal_argument(format!("there are {NATIVE_USERS_MAX} users already"))
         }
-    })?;
-    let working = left.working;
-    let keys = told_of_keys(&call, left, wait).await?;
-    let answer = PutAnswer { created: written == Written::Created, keys };
-    with_warning(&call, answer::ok(&answer)?, working)
+        UserRefusal::NoServiceAccount => {
+            invalid_part(format!("user [{username}] has a password and cannot become a service account"))
+        }
+        UserRefusal::ServiceAccount => invalid_part(of_service_account(username)),
+    }
 }
 
 /// What is said of a user, and whether it makes sense.
@@ -115,6 +137,10 @@ impl PutBody {
                 NodeValue::Boolean(enabled) => self.enabled = Some(enabled),
                 _ => return Err(wrong_type(member, "boolean")),
             },
+            "service_account" => match member.value.value {
+                NodeValue::Boolean(is_one) => self.service_account = is_one,
+                _ => return Err(wrong_type(member, "boolean")),
+            },
             "username" if text(member)? == username => {}
             "username" => {
                 return Err(ErrorCause::illegal_argument(format!(
@@ -132,6 +158,10 @@ impl PutBody {
     fn validate(&self) -> Result<(), ErrorCause> {
         let mut problems = ValidationProblems::new();
         problems.add_if(self.roles.is_none(), "roles are missing");
+        problems.add_if(
+            self.service_account && self.password.is_some(),
+            "a service account has no password, so neither password nor password_hash can be given",
+        );
         problems.add_if(
             self.metadata.keys().any(|name| name.starts_with('_')),
             "metadata keys may not start with [_]",

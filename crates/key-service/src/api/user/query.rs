@@ -75,7 +75,7 @@ impl From<Hit<SearchedUser>> for FoundUser {
 
 impl From<NativeUser> for SearchedUser {
     fn from(user: NativeUser) -> Self {
-        Self { id: format!("user-{}", user.username), user }
+        Self { id: format!("user-{}", user.username), user: user.described() }
     }
 }
 

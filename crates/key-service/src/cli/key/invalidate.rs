@@ -54,7 +54,7 @@ pub(super) struct KeyChoice {
     #[arg(long, conflicts_with_all = ["username", "realm"])]
     pub(super) name: Option<String>,
     /// Keys of this user.
-    #[arg(long, value_name = "USER", conflicts_with = "mine")]
+    #[arg(long, visible_alias = "owner", value_name = "USER", conflicts_with = "mine")]
     pub(super) username: Option<String>,
     /// Keys of the users of this realm.
     #[arg(long, conflicts_with = "mine")]

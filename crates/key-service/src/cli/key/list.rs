@@ -26,7 +26,7 @@ pub(super) struct ListArguments {
     #[arg(long, conflicts_with_all = ["username", "realm"])]
     name: Option<String>,
     /// Keys of this user.
-    #[arg(long, value_name = "USER", conflicts_with = "mine")]
+    #[arg(long, visible_alias = "owner", value_name = "USER", conflicts_with = "mine")]
     username: Option<String>,
     /// Keys of the users of this realm.
     #[arg(long, conflicts_with = "mine")]

@@ -61,15 +61,15 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
         "email": arguments.email,
     });
     let answer = service.ask(Method::PUT, &place, Some(&body))?;
-    warn_of_missing_roles(service, &arguments.roles);
+    warn_of_missing_roles(service, "user", &arguments.roles);
     Ok(done("Added", &arguments.name, answer.text))
 }
 
 /// Complains of roles that the service does not show: a name that is misspelt would grant nothing, without a
 /// word. Whoever may add users may see roles.
-fn warn_of_missing_roles(service: &ServiceClient, roles: &[String]) {
+pub(in crate::cli) fn warn_of_missing_roles(service: &ServiceClient, whose: &str, roles: &[String]) {
     if roles.is_empty() {
-        tracing::warn!("the user has no role, and may do nothing: --role NAME gives one");
+        tracing::warn!("the {whose} has no role, and may do nothing: --role NAME gives one");
         return;
     }
     let Ok(known) = service.ask(Method::GET, "/_security/role", None) else { return };
@@ -99,8 +99,16 @@ fn shut_out(
     if ended > 0 {
         report.text.push_str(&format!("Invalidated {} of this user.\n", counted(ended)));
     }
-    for warning in &answer.warnings {
-        // The flag by which this command says it.
+    tell_warnings(&mut report, &answer.warnings, as_json);
+    let edges = EdgesReached::of(&answer.json);
+    report.text.extend(edges.as_ref().map(|edges| edges.told(Before::Admits, SystemClock.now())));
+    report.print(as_json)?;
+    edges.map_or(Ok(()), |edges| edges.require_all())
+}
+
+/// Says what the service warns of, by the flag by which this command says it.
+pub(in crate::cli) fn tell_warnings(report: &mut Report, warnings: &[String], as_json: bool) {
+    for warning in warnings {
         let warning = warning.replace("with_keys=true", "--with-keys");
         if as_json {
             tracing::warn!("{warning}");
@@ -108,17 +116,13 @@ fn shut_out(
             report.text.push_str(&format!("{warning}.\n"));
         }
     }
-    let edges = EdgesReached::of(&answer.json);
-    report.text.extend(edges.as_ref().map(|edges| edges.told(Before::Admits, SystemClock.now())));
-    report.print(as_json)?;
-    edges.map_or(Ok(()), |edges| edges.require_all())
 }
 
-fn place_of(name: &str, rest: &[&str]) -> String {
+pub(in crate::cli) fn place_of(name: &str, rest: &[&str]) -> String {
     path(&[&["_security", "user", name], rest].concat())
 }
 
-fn users(answer: &Answer) -> Map<String, Value> {
+pub(in crate::cli) fn users(answer: &Answer) -> Map<String, Value> {
     answer.json.as_object().cloned().unwrap_or_default()
 }
 

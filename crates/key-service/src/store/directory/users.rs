@@ -4,22 +4,29 @@
 //! ever: they stay ended when the user is enabled again, or when another user of the same name is created.
 //! Keys go on working, as in Elasticsearch, unless the change ends them in the same transaction. Very many are ended in parts:
 //! the first with the user, and then more, between which other changes are made.
+//!
+//! Keys of a service account may also be suspended: they stop with the account, and work again with it.
+
+mod keys;
 
 use latchkey_budget::Cancellation;
-use latchkey_key_feed::{Cursor, KeyId, UnixMillis};
+use latchkey_key_feed::UnixMillis;
 use tracing::Instrument as _;
 
 use super::{Written, event, write};
+use crate::audit::Actor;
 use crate::audit::directory_events::DirectoryAction;
-use crate::audit::{Actor, ChangeAction, ChangeEvent};
-use crate::limits::KEYS_ENDED_AT_ONCE_MAX;
 use crate::model::password::PasswordHash;
 use crate::model::realm_name::{RESERVED, RealmName};
-use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
+use crate::model::stored_user::{NativeUser, Proof, ReservedUser, UserKind, UserProfile};
 use crate::store::scan::Scan;
 use crate::store::sql::directory_rows::users;
 use crate::store::sql::scan::Selection;
-use crate::store::{KeyFilter, KeyStore, StoreError, invalidation};
+use crate::store::{KeyFilter, KeyStore, StoreError};
+
+use keys::RESUMED;
+pub(in crate::store) use keys::ShutOut;
+pub(crate) use keys::{KeysLeft, KeysOfUser};
 
 /// A user whose account is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,39 +44,12 @@ pub struct Account {
 pub enum UserRefusal {
     /// The user would be new, and there are as many as there may be.
     Full,
+    /// The user has a password, and so is no service account and never becomes one.
+    NoServiceAccount,
     /// The user would be new, and a new user needs a password.
     PasswordRequired,
-}
-
-/// What happens to the keys of a user who is shut out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeysOfUser {
-    /// They end: so many in the same transaction, and the rest in parts of as many.
-    End {
-        /// How many.
-        at_once_max: usize,
-    },
-    /// They go on working.
-    Keep,
-}
-
-/// What happened to the keys of a user who was shut out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct KeysLeft {
-    /// The keys that were ended.
-    pub ended: Vec<KeyId>,
-    /// How many go on working.
-    pub working: u64,
-    /// The cursor after the keys were ended; `None` when none was.
-    pub cursor: Option<Cursor>,
-}
-
-/// What a transaction did that shuts a user out.
-#[derive(Debug)]
-pub(in crate::store) struct ShutOut {
-    pub(in crate::store) left: KeysLeft,
-    /// Whether it ended all keys that were to end.
-    pub(in crate::store) is_whole: bool,
+    /// It is a service account, which never has a password.
+    ServiceAccount,
 }
 
 /// The users of a store.
@@ -104,8 +84,8 @@ impl Users<'_> {
         users::find_reserved_user(&self.0.database, username).await
     }
 
-    /// Creates or replaces a native user. Without a `password` the user keeps the old one. A user who is not
-    /// enabled then is shut out; the answer says what happened to the keys.
+    /// Creates or replaces a native user. A user who is not enabled then is shut out; the answer says what happened to the
+    /// keys.
     ///
     /// # Errors
     ///
@@ -114,21 +94,27 @@ impl Users<'_> {
         self,
         account: Account,
         profile: UserProfile,
-        password: Option<PasswordHash>,
+        proof: impl Into<Proof>,
         keys: KeysOfUser,
         actor: Actor,
         now: UnixMillis,
     ) -> Result<Result<(Written, KeysLeft), UserRefusal>, StoreError> {
+        let proof = proof.into();
+        let is_enabled = profile.enabled;
         let event = event(DirectoryAction::PutUser, vec![account.username.clone()], actor.clone(), now);
         let store = self.0.clone();
         to_the_end(async move {
             let owner = account.clone();
             let written = write(&store, event, move |database, event| async move {
-                users::put_user(&database, &account, &profile, password.as_ref(), keys, event).await
+                users::put_user(&database, &account, &profile, &proof, keys, event).await
             });
             match written.await? {
                 Ok((written, mut shut_out)) => {
-                    shut_out.end_the_rest(&store, &owner, keys, actor, now).await?;
+                    if is_enabled {
+                        shut_out.tell_the_rest(&store, &owner, RESUMED, actor, now).await?;
+                    } else {
+                        shut_out.finish(&store, &owner, keys, actor, now).await?;
+                    }
                     Ok(Ok((written, shut_out.left)))
                 }
                 Err(refusal) => Ok(Err(refusal)),
@@ -160,7 +146,7 @@ impl Users<'_> {
                 });
                 let Some(mut shut_out) = removed.await? else { return Ok(None) };
                 let is_removed = shut_out.is_whole;
-                shut_out.end_the_rest(&store, &account, keys, actor.clone(), now).await?;
+                shut_out.finish(&store, &account, keys, actor.clone(), now).await?;
                 ended.append(shut_out.left);
                 if is_removed {
                     return Ok(Some(ended));
@@ -190,15 +176,27 @@ impl Users<'_> {
         .await
     }
 
-    /// Enables a user, and tells whether there is such a user.
+    /// Enables a user, and tells which keys work again with that; `None` when there is no such user.
     ///
     /// # Errors
     ///
     /// [`StoreError`] when nothing was changed.
-    pub async fn enable(self, account: Account, actor: Actor, now: UnixMillis) -> Result<bool, StoreError> {
-        let event = event(DirectoryAction::EnableUser, vec![account.username.clone()], actor, now);
-        write(self.0, event, move |database, event| async move {
-            users::enable_user(&database, &account, event).await
+    pub async fn enable(
+        self,
+        account: Account,
+        actor: Actor,
+        now: UnixMillis,
+    ) -> Result<Option<KeysLeft>, StoreError> {
+        let event = event(DirectoryAction::EnableUser, vec![account.username.clone()], actor.clone(), now);
+        let store = self.0.clone();
+        to_the_end(async move {
+            let (owner, (_, keys_max)) = (account.clone(), RESUMED);
+            let enabled = write(&store, event, move |database, event| async move {
+                users::enable_user(&database, &account, keys_max, event).await
+            });
+            let Some(mut shut_out) = enabled.await? else { return Ok(None) };
+            shut_out.tell_the_rest(&store, &owner, RESUMED, actor, now).await?;
+            Ok(Some(shut_out.left))
         })
         .await
     }
@@ -223,7 +221,7 @@ impl Users<'_> {
                 users::disable_user(&database, &account, keys, event).await
             });
             let Some(mut shut_out) = disabled.await? else { return Ok(None) };
-            shut_out.end_the_rest(&store, &owner, keys, actor, now).await?;
+            shut_out.finish(&store, &owner, keys, actor, now).await?;
             Ok(Some(shut_out.left))
         })
         .await
@@ -272,53 +270,6 @@ impl Account {
             realm: Some(realm),
             ..KeyFilter::default()
         })
-    }
-}
-
-impl KeysOfUser {
-    /// They end.
-    pub const END: Self = Self::End { at_once_max: KEYS_ENDED_AT_ONCE_MAX };
-}
-
-impl KeysLeft {
-    fn append(&mut self, later: Self) {
-        self.ended.extend(later.ended);
-        self.working = later.working;
-        self.cursor = later.cursor.or(self.cursor);
-    }
-}
-
-impl ShutOut {
-    /// Ends the keys that the transaction left for later, part by part, until there are none. If that fails, whoever asks
-    /// for the change again ends them: the user is still there, and disabled.
-    async fn end_the_rest(
-        &mut self,
-        store: &KeyStore,
-        account: &Account,
-        keys: KeysOfUser,
-        actor: Actor,
-        now: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let KeysOfUser::End { at_once_max } = keys else { return Ok(()) };
-        if self.is_whole {
-            return Ok(());
-        }
-        let action = ChangeAction::InvalidateApiKeys;
-        let event = ChangeEvent { at: now, action, actor, key_ids: Vec::new() };
-        let [of_keys, own] = account.keys();
-        // Between two parts a key that still lives may have made another.
-        for filter in [of_keys.clone(), own, of_keys] {
-            let part = invalidation::in_parts(store.clone(), filter, event.clone(), at_once_max).await?;
-            self.left.ended.extend(part.outcome);
-            self.left.cursor = part.cursor.or(self.left.cursor);
-        }
-        Ok(())
-    }
-}
-
-impl Default for ShutOut {
-    fn default() -> Self {
-        Self { left: KeysLeft::default(), is_whole: true }
     }
 }
 

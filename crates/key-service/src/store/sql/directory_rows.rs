@@ -1,5 +1,7 @@
 //! The tables of users, roles and application privileges.
 
+mod owned_keys;
+pub(in crate::store) mod suspension;
 pub(in crate::store) mod users;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};

@@ -13,6 +13,7 @@ use latchkey_key_feed::{Cursor, FeedVersion};
 
 use crate::limits::{FEED_ROWS_AT_ONCE, FEED_TEXTS_LEN_AT_ONCE, FEED_TEXTS_LEN_AT_ONCE_WITH_RIGHTS};
 use crate::store::StoreError;
+use crate::store::sql::directory_rows::suspension::IS_SUSPENDED;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor};
 use crate::store::sql::transaction::Transaction;
@@ -223,7 +224,7 @@ async fn keys_after(
     }
     query.push(" <= ").push_bind(number(len_max)?).push(format!(
         " then concat_ws('{SEPARATOR}', seq, coalesce(cast(expiration as text), ''),
-             case when invalidation is null then '' else 'x' end, case when {IS_METADATA_VOUCHED} then 'v' else '' end, "
+             case when invalidation is null and not ({IS_SUSPENDED}) then '' else 'x' end, case when {IS_METADATA_VOUCHED} then 'v' else '' end, "
     ));
     query.push_hex("salt").push(", ").push_hex("digest");
     query

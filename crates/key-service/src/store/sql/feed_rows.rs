@@ -8,6 +8,7 @@ use crate::limits::FEED_ROWS_LEN_MAX;
 use crate::store::StoreError;
 use crate::store::feed_text::rights::Descriptors;
 use crate::store::feed_text::{FeedKey, RowsText, SecretColumns};
+use crate::store::sql::directory_rows::suspension::IS_SUSPENDED;
 use crate::store::sql::feed_batches::{
     END, FeedBatch, IS_METADATA_VOUCHED, RIGHTS_TEXTS, Removed, VOUCHED_ROLE_NAMES, is_anything_after,
     latest_removed, number, read_batch,
@@ -105,7 +106,7 @@ impl Gathered {
         let has_rights = self.rows.version() == FeedVersion::V2;
         let of_rights = if has_rights { format!(", {}", RIGHTS_TEXTS.join(", ")) } else { String::new() };
         let query = Query::new(format!(
-            "select seq, invalidation is not null, salt, digest, previous_digest, previous_until, expiration, id, name,
+            "select seq, invalidation is not null or ({IS_SUSPENDED}), salt, digest, previous_digest, previous_until, expiration, id, name,
                     owner_username, owner_realm, role_names, limited_by_names, metadata, {VOUCHED_ROLE_NAMES},
                     {IS_METADATA_VOUCHED}{of_rights}
              from api_key where seq > ? order by seq limit ?",

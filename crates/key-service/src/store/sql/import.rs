@@ -212,18 +212,20 @@ fn holds_nul(StoredKey { name, owner, .. }: &StoredKey) -> bool {
     texts.any(|text| text.contains('\0'))
 }
 
-fn insert_user(NativeUser { username, password, profile }: &NativeUser) -> Result<Query, StoreError> {
+fn insert_user(user: &NativeUser) -> Result<Query, StoreError> {
+    let NativeUser { username, password, suspended_realm, profile } = user;
     let insert =
-        "insert into native_user (username, password_hash, roles, full_name, email, metadata, enabled)
-                  values (?, ?, ?, ?, ?, ?, ?)";
+        "insert into native_user (username, password_hash, roles, full_name, email, metadata, enabled, suspended_realm)
+         values (?, ?, ?, ?, ?, ?, ?, ?)";
     Ok(Query::new(insert)
         .bind(username)
-        .bind(password.to_string())
+        .bind(password.as_ref().map(ToString::to_string))
         .bind(json_text(&profile.roles)?)
         .bind(&profile.full_name)
         .bind(&profile.email)
         .bind(json_text(&profile.metadata)?)
-        .bind(profile.enabled))
+        .bind(profile.enabled)
+        .bind(suspended_realm))
 }
 
 fn insert_reserved_user(username: &String, user: &ReservedUser) -> Query {

@@ -40,6 +40,7 @@ pub(super) fn sqlite() -> Migrator {
         (11, "application change", include_str!("../../../migrations/sqlite/0011_application_change.sql")),
         (12, "rotation", include_str!("../../../migrations/sqlite/0012_rotation.sql")),
         (13, "creation order", include_str!("../../../migrations/sqlite/0013_creation_order.sql")),
+        (14, "service accounts", include_str!("../../../migrations/sqlite/0014_service_accounts.sql")),
         (15, "key usage", include_str!("../../../migrations/sqlite/0015_key_usage.sql")),
     ])
 }
@@ -59,6 +60,7 @@ pub(super) fn postgres() -> Migrator {
         (11, "application change", include_str!("../../../migrations/postgres/0011_application_change.sql")),
         (12, "rotation", include_str!("../../../migrations/postgres/0012_rotation.sql")),
         (13, "creation order", include_str!("../../../migrations/postgres/0013_creation_order.sql")),
+        (14, "service accounts", include_str!("../../../migrations/postgres/0014_service_accounts.sql")),
         (15, "key usage", include_str!("../../../migrations/postgres/0015_key_usage.sql")),
     ])
 }

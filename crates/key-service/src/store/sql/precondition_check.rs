@@ -7,6 +7,7 @@ use crate::audit::Actor;
 use crate::model::password_stamp::PasswordStamp;
 use crate::model::precondition::Precondition;
 use crate::model::stored_user::UserKind;
+use crate::store::sql::directory_rows::suspension::IS_SUSPENDED;
 use crate::store::sql::directory_rows::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
@@ -60,8 +61,10 @@ async fn holds(
 ) -> Result<bool, StoreError> {
     match precondition {
         Precondition::Key { id, presented } => {
-            let lives = "select salt, digest, previous_digest, previous_until, expiration from api_key
-                         where id = ? and invalidation is null";
+            let lives = format!(
+                "select salt, digest, previous_digest, previous_until, expiration from api_key
+                 where id = ? and invalidation is null and not ({IS_SUSPENDED})"
+            );
             let Some(row) = change.fetch_optional(Query::new(lives).bind(id.as_str())).await? else {
                 return Ok(false);
             };
@@ -77,7 +80,8 @@ async fn holds(
             let row = Query::new("select * from native_user where username = ?").bind(username);
             let Some(row) = change.fetch_optional(row).await? else { return Ok(false) };
             let user = native_user(&row)?;
-            Ok(user.profile.enabled && stamp.is_none_or(|stamp| PasswordStamp::of(&user.password) == stamp))
+            let has_stamp = |stamp| user.password.as_ref().map(PasswordStamp::of) == Some(stamp);
+            Ok(user.profile.enabled && stamp.is_none_or(has_stamp))
         }
         Precondition::User { kind: UserKind::Reserved, username, stamp } => {
             let row = Query::new("select * from reserved_user where username = ?").bind(username);

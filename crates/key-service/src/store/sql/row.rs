@@ -15,6 +15,7 @@ use crate::limits::work_limits::LONG_TEXTS_LEN;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::store::StoreError;
 use crate::store::key_entry::KeyEntry;
+use crate::store::sql::directory_rows::suspension::IS_SUSPENDED;
 use crate::store::sql::usage_rows::{USAGE_COLUMNS, usage_of};
 
 /// The columns that [`Row::stored_key`] reads, of [`KEYS_WITH_USAGE`](super::usage_rows::KEYS_WITH_USAGE).
@@ -30,7 +31,8 @@ pub(super) fn entry_columns() -> String {
     let texts = TEXT_COLUMNS.map(|text| format!("case when {is_short} then {text} end as {text}")).join(", ");
     format!(
         "id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, creation, expiration, invalidation, \
-         roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, {USAGE_COLUMNS}, {is_short} as is_short, {texts}"
+         roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, {USAGE_COLUMNS}, ({IS_SUSPENDED}) as is_suspended, \
+         {is_short} as is_short, {texts}"
     )
 }
 
@@ -86,8 +88,9 @@ impl Row {
 
     /// A key of which long texts have not been read.
     pub(super) fn key_entry(&self) -> Result<KeyEntry, StoreError> {
+        let is_suspended = self.get("is_suspended")?;
         if self.get("is_short")? {
-            return self.stored_key().map(KeyEntry::from);
+            return Ok(KeyEntry { is_suspended, ..self.stored_key()?.into() });
         }
         Ok(KeyEntry {
             id: self.key_id()?,
@@ -96,6 +99,7 @@ impl Row {
             realm: self.get("owner_realm")?,
             expiration: self.moment_if_any("expiration")?,
             invalidation: self.moment_if_any("invalidation")?,
+            is_suspended,
             whole: None,
             rest: Mutex::default(),
         })

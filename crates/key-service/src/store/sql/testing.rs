@@ -95,6 +95,25 @@ impl SqlStore {
         self.write(Query::new("delete from _sqlx_migrations where version = 11")).await.unwrap();
     }
 
+    /// As if the store was last opened by a version that did not know this.
+    pub(in crate::store) async fn forget_service_accounts(&self) {
+        let columns = "username, password_hash, roles, full_name, email, metadata, enabled";
+        for statement in [
+            "drop view suspended_owner".to_owned(),
+            "drop index native_user_suspended".to_owned(),
+            format!("create table before as select {columns} from native_user"),
+            "drop table native_user".to_owned(),
+            "create table native_user (username text not null primary key, password_hash text not null, roles text not null,
+               full_name text, email text, metadata text not null, enabled boolean not null)"
+                .to_owned(),
+            format!("insert into native_user ({columns}) select {columns} from before"),
+            "drop table before".to_owned(),
+            "delete from _sqlx_migrations where version = 14".to_owned(),
+        ] {
+            self.write(Query::new(statement)).await.unwrap();
+        }
+    }
+
     /// What the store has of a key becomes this.
     pub(in crate::store) async fn spoil(&self, id: &str, column: &'static str, text: &str) {
         let spoilt = Query::new(format!("update api_key set {column} = ? where id = ?"));

@@ -55,7 +55,7 @@ async fn keeps_users_as_they_were_written() {
     assert_eq!(put("a", Some(first.clone())).await.unwrap().0, Written::Created);
     assert_eq!(put("b", None).await.unwrap().0, Written::Updated);
     let user = store.users().native("alice").await.unwrap().unwrap();
-    assert_eq!((user.profile, user.password.to_string()), (profile("b"), first.to_string()));
+    assert_eq!((user.profile, user.password.unwrap().to_string()), (profile("b"), first.to_string()));
     assert!(store.users().native("Alice").await.unwrap().is_none());
     let deleted = store.users().delete(native("alice"), KeysOfUser::Keep, actor(), NOW).await.unwrap();
     assert_eq!(deleted, Some(KeysLeft::default()));

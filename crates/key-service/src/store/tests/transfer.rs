@@ -97,7 +97,12 @@ fn one_of_each() -> Vec<Entry> {
         last_wrong_secret: Some(UnixMillis(700)),
     };
     vec![
-        Entry::User(Box::new(NativeUser { username: "zoë".into(), password: password(), profile })),
+        Entry::User(Box::new(NativeUser {
+            username: "zoë".into(),
+            password: Some(password()),
+            suspended_realm: None,
+            profile,
+        })),
         Entry::ReservedUser(
             "elastic".into(),
             Box::new(ReservedUser { password: Some(password()), enabled: true }),

@@ -7,22 +7,26 @@
 //! this order. So a token that is being made at the same time is ended, and a later one finds the account
 //! changed.
 
+use crate::audit::ChangeAction;
 use crate::audit::directory_events::{DirectoryAction, DirectoryEvent};
 use crate::audit::token_events::{AuditedTokens, TokenAction, TokenEvent};
-use crate::audit::{ChangeAction, ChangeEvent};
-use crate::limits::NATIVE_USERS_MAX;
+use crate::limits::{KEYS_ENDED_AT_ONCE_MAX, NATIVE_USERS_MAX};
 use crate::model::password::PasswordHash;
-use crate::model::stored_user::{NativeUser, ReservedUser, UserKind, UserProfile};
+use crate::model::stored_user::{NativeUser, Proof, ReservedUser, UserKind, UserProfile};
 use crate::store::StoreError;
 use crate::store::directory::users::{Account, KeysOfUser, ShutOut, UserRefusal};
 use crate::store::directory::{Recorded, Written};
+use crate::store::sql::directory_rows::owned_keys::{
+    Ended, end_keys, has_more_keys, tell_of_keys, working_keys,
+};
+use crate::store::sql::directory_rows::suspension::{resume, suspend};
 use crate::store::sql::directory_rows::{DirectoryChange, rows_in, write_directory_event};
 use crate::store::sql::precondition_check::begin_change_by;
 use crate::store::sql::query::Query;
-use crate::store::sql::row::{Row, json_text, millis};
+use crate::store::sql::row::{Row, json_text};
 use crate::store::sql::token_rows::end_tokens;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{ChangeLock, SqlStore, also_lock, key_rows, write_event};
+use crate::store::sql::{ChangeLock, SqlStore, also_lock};
 use crate::store::tokens::{AskedFor, TokenSelection};
 
 pub(in crate::store) async fn find_native_user(
@@ -33,8 +37,10 @@ pub(in crate::store) async fn find_native_user(
     database.fetch_optional(query).await?.as_ref().map(native_user).transpose()
 }
 
+/// Whether a user who may log in is enabled.
 pub(in crate::store) async fn has_enabled_user(database: &SqlStore) -> Result<bool, StoreError> {
-    let query = Query::new("select username from native_user where enabled = ? limit 1").bind(true);
+    let query =
+        Query::new("select username from native_user where enabled and password_hash is not null limit 1");
     Ok(database.fetch_optional(query).await?.is_some())
 }
 
@@ -50,21 +56,27 @@ pub(in crate::store) async fn put_user(
     database: &SqlStore,
     account: &Account,
     profile: &UserProfile,
-    password: Option<&PasswordHash>,
+    proof: &Proof,
     keys: KeysOfUser,
     event: DirectoryEvent,
 ) -> DirectoryChange<Result<(Written, ShutOut), UserRefusal>> {
     let username = &account.username;
     let mut change =
         begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
-    let exists = "select exists (select 1 from native_user where username = ?)";
-    let exists: bool = change.fetch_one(Query::new(exists).bind(username)).await?.scalar()?;
-    if !exists && password.is_none() {
-        return Ok((Err(UserRefusal::PasswordRequired), None));
+    let before = "select password_hash is not null from native_user where username = ?";
+    let before = change.fetch_optional(Query::new(before).bind(username)).await?;
+    let exists = before.is_some();
+    if let Some(refusal) = refusal_of(before.map(|row| row.scalar()).transpose()?, proof) {
+        return Ok((Err(refusal), None));
     }
     if !exists && rows_in(&mut change, "native_user").await? >= NATIVE_USERS_MAX {
         return Ok((Err(UserRefusal::Full), None));
     }
+    let password = match proof {
+        Proof::Password(password) => Some(password.as_ref()),
+        Proof::Unchanged | Proof::ServiceAccount => None,
+    };
+    let is_resumed = profile.enabled && resume(&mut change, account).await?;
     change.execute(put(username, profile, password, exists)?).await?;
     let written = if exists { Written::Updated } else { Written::Created };
     let mut ended = Ended::default();
@@ -73,8 +85,28 @@ pub(in crate::store) async fn put_user(
     } else if password.is_some() {
         ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
     }
+    if is_resumed {
+        tell_of_keys(
+            &mut change,
+            account,
+            (ChangeAction::ResumeApiKeys, KEYS_ENDED_AT_ONCE_MAX),
+            &event,
+            &mut ended,
+        )
+        .await?;
+    }
     let (shut_out, done) = commit_account(database, change, event, ended).await?;
     Ok((Ok((written, shut_out)), done))
+}
+
+/// Why a user is not written to whom this is to give access. `has_password` is `None` for a new user.
+fn refusal_of(has_password: Option<bool>, proof: &Proof) -> Option<UserRefusal> {
+    match (has_password, proof) {
+        (None, Proof::Unchanged) => Some(UserRefusal::PasswordRequired),
+        (Some(true), Proof::ServiceAccount) => Some(UserRefusal::NoServiceAccount),
+        (Some(false), Proof::Password(_)) => Some(UserRefusal::ServiceAccount),
+        _ => None,
+    }
 }
 
 pub(in crate::store) async fn delete_user(
@@ -111,12 +143,22 @@ pub(in crate::store) async fn disable_user(
 pub(in crate::store) async fn enable_user(
     database: &SqlStore,
     account: &Account,
+    keys_max: usize,
     event: DirectoryEvent,
-) -> DirectoryChange<bool> {
+) -> DirectoryChange<Option<ShutOut>> {
     let mut change =
         begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
-    let done = change.execute(set_enabled(account, true)).await?;
-    commit_account_if(database, done > 0, change, event, Ended::default()).await
+    let mut ended = Ended::default();
+    let is_resumed = account.kind == UserKind::Native && resume(&mut change, account).await?;
+    if change.execute(set_enabled(account, true)).await? == 0 {
+        return Ok((None, None));
+    }
+    if is_resumed {
+        let what = (ChangeAction::ResumeApiKeys, keys_max);
+        tell_of_keys(&mut change, account, what, &event, &mut ended).await?;
+    }
+    let (shut_out, done) = commit_account(database, change, event, ended).await?;
+    Ok((Some(shut_out), done))
 }
 
 pub(in crate::store) async fn change_password(
@@ -126,7 +168,9 @@ pub(in crate::store) async fn change_password(
     event: DirectoryEvent,
 ) -> DirectoryChange<bool> {
     let statement = match account.kind {
-        UserKind::Native => "update native_user set password_hash = ? where username = ?",
+        UserKind::Native => {
+            "update native_user set password_hash = ? where username = ? and password_hash is not null"
+        }
         UserKind::Reserved => {
             "insert into reserved_user (password_hash, username, enabled) values (?, ?, true)
              on conflict (username) do update set password_hash = excluded.password_hash"
@@ -209,14 +253,6 @@ async fn commit_account(
     Ok((shut_out, Some(Recorded { tokens, keys, ..event.into() })))
 }
 
-/// What was ended with an account.
-#[derive(Default)]
-struct Ended {
-    tokens: Option<TokenEvent>,
-    keys: Option<ChangeEvent>,
-    shut_out: ShutOut,
-}
-
 async fn revoke_access(
     change: &mut Transaction,
     account: &Account,
@@ -228,6 +264,13 @@ async fn revoke_access(
     match keys {
         KeysOfUser::Keep => ended.shut_out.left.working = working_keys(change, account, event).await?,
         KeysOfUser::End { at_once_max } => end_keys(change, account, at_once_max, event, &mut ended).await?,
+        KeysOfUser::Suspend { at_once_max } if suspend(change, account).await? => {
+            let what = (ChangeAction::SuspendApiKeys, at_once_max);
+            tell_of_keys(change, account, what, event, &mut ended).await?;
+        }
+        KeysOfUser::Suspend { .. } => {
+            ended.shut_out.left.working = working_keys(change, account, event).await?
+        }
     }
     Ok(ended)
 }
@@ -246,63 +289,6 @@ async fn end_tokens_of(
     let selection = TokenSelection::HeldBy { username, realm, asked_for };
     let done = end_tokens(change, &selection, &mut ended).await?;
     Ok((done.invalidated > 0).then_some(ended))
-}
-
-async fn working_keys(
-    change: &mut Transaction,
-    account: &Account,
-    event: &DirectoryEvent,
-) -> Result<u64, StoreError> {
-    let count = "select count(*) from api_key where owner_username = ? and owner_realm in (?, ?)
-                 and invalidation is null and (expiration is null or expiration > ?)";
-    let [of_keys, own] = account.realms_of_keys();
-    let count = Query::new(count).bind(&account.username).bind(own).bind(of_keys).bind(millis(event.at));
-    let count: i64 = change.fetch_one(count).await?.scalar()?;
-    u64::try_from(count).map_err(|_| StoreError::Corrupt("number of keys"))
-}
-
-/// Whether the account has more keys than these that were not invalidated.
-async fn has_more_keys(
-    change: &mut Transaction,
-    account: &Account,
-    keys_max: usize,
-) -> Result<bool, StoreError> {
-    let [of_keys, own] = account.realms_of_keys();
-    let one_more = "select id from api_key where owner_username = ? and owner_realm in (?, ?)
-                    and invalidation is null limit 1 offset ?";
-    let keys_max = i64::try_from(keys_max).unwrap_or(i64::MAX);
-    let one_more = Query::new(one_more).bind(&account.username).bind(own).bind(of_keys).bind(keys_max);
-    Ok(change.fetch_optional(one_more).await?.is_some())
-}
-
-/// Ends so many keys at most.
-async fn end_keys(
-    change: &mut Transaction,
-    account: &Account,
-    keys_max: usize,
-    event: &DirectoryEvent,
-    ended: &mut Ended,
-) -> Result<(), StoreError> {
-    let ShutOut { left, is_whole } = &mut ended.shut_out;
-    for filter in account.keys() {
-        let rest = keys_max - left.ended.len();
-        for (cursor, id) in key_rows::end(change, &filter, event.at, Some(rest)).await? {
-            left.cursor = Some(cursor);
-            left.ended.push(id);
-        }
-    }
-    *is_whole = left.ended.len() < keys_max;
-    if left.cursor.is_some() {
-        let keys = ChangeEvent {
-            at: event.at,
-            action: ChangeAction::InvalidateApiKeys,
-            actor: event.actor.clone(),
-            key_ids: left.ended.clone(),
-        };
-        write_event(change, &keys).await?;
-        ended.keys = Some(keys);
-    }
-    Ok(())
 }
 
 fn put(
@@ -343,7 +329,8 @@ fn set_enabled(account: &Account, enabled: bool) -> Query {
 pub(in crate::store::sql) fn native_user(row: &Row) -> Result<NativeUser, StoreError> {
     Ok(NativeUser {
         username: row.get("username")?,
-        password: password_hash(row.get("password_hash")?)?,
+        password: row.get::<Option<&str>>("password_hash")?.map(password_hash).transpose()?,
+        suspended_realm: row.get("suspended_realm")?,
         profile: UserProfile {
             roles: row.json("roles")?,
             full_name: row.get("full_name")?,
