@@ -9,7 +9,10 @@
 //! named header, parameter or cookie, and whatever follows the scheme `ApiKey`, if only a tab or nothing:
 //! Elasticsearch takes that for no credential, but where a key is optional, whoever means to show one must not
 //! pass as nobody. The schemes `Bearer` and `Basic` carry other credentials too, so there only what has the
-//! shape of a key is one, and the rest is the upstream's.
+//! shape of a key is one, and the rest is the upstream's; unless the operator says that `Bearer` is only for keys.
+//!
+//! In a named place, and after a `Bearer` that is only for keys, a text in none of these forms may be an opaque
+//! key ([`Presented`]). Whether there are such keys, only the table knows.
 
 use std::fmt;
 
@@ -20,11 +23,13 @@ use crate::limits::CREDENTIAL_LEN_MAX;
 
 mod authorization;
 mod cookie;
+mod presented;
 mod query;
 mod sources;
 mod stripping;
 
-pub use sources::{CredentialSource, CredentialSources, Place, SourceFormat};
+pub use presented::{OpaqueText, Presented};
+pub use sources::{Bearer, CredentialSource, CredentialSources, Place, Schemes, SourceFormat};
 pub use stripping::Stripped;
 
 /// What a client presents.
@@ -107,6 +112,16 @@ fn plain(text: &[u8]) -> Result<Credential, MalformedCredential> {
         return Err(MalformedCredential::TooLong);
     }
     DecodedCredential::of(text.to_vec())?.try_into()
+}
+
+impl Credential {
+    /// Whether id and secret are texts without control characters, as those of every key are.
+    fn is_text(&self) -> bool {
+        let secret = std::str::from_utf8(self.secret.expose());
+        secret.is_ok_and(|secret| {
+            ![self.id.as_str(), secret].into_iter().any(|it| it.contains(char::is_control))
+        })
+    }
 }
 
 impl TryFrom<DecodedCredential> for Credential {

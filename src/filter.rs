@@ -36,7 +36,7 @@ use self::routes::Routes;
 use self::stats::Stats;
 use crate::clock::{ClockFailed, Moment, VmClock};
 use crate::config::Config;
-use crate::credential::Credential;
+use crate::credential::Presented;
 use crate::gate::Freshness;
 use crate::headers::Headers;
 use crate::host::{Host, HostFailed, HostRequest, RequestId};
@@ -141,7 +141,7 @@ impl<H: Host> Filter<H> {
 
     /// Takes a credential out of the path of a request that waits: should its client go away meanwhile, the
     /// path is in the access log. Where it is forwarded, it will be there anyway.
-    fn hide_credential(&self, request: &mut H::Request) -> Result<Option<Rc<Credential>>, HostFailed> {
+    fn hide_credential(&self, request: &mut H::Request) -> Result<Option<Rc<Presented>>, HostFailed> {
         let sources = &self.config.credential_sources;
         if self.config.forward_credential || !sources.look_at_the_query() {
             return Ok(None);

@@ -9,6 +9,7 @@
 //! | table      | none yet                                | wait, then 503 |
 //! | table      | too old by the wall clock alone: the clock was set forward, or the machine slept | wait, then 503 |
 //! | table      | older than the operator allows, unreadable | 503  |
+//! | credential | an opaque text, and the table knows of no opaque keys | 401 |
 //! | record     | no key of that id, or a removed one     | 401     |
 //! | record     | its credential is not known             | 503     |
 //! | secret     | not the key's, or no longer             | 401     |
@@ -29,7 +30,7 @@ use latchkey_key_feed::{KeptSecrets, KeyId, SecretUsed, UnixMillis, header_value
 
 use crate::clock::Moment;
 use crate::config::StalenessLimits;
-use crate::credential::{Credential, MalformedCredential};
+use crate::credential::{Credential, MalformedCredential, OpaqueText, Presented};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::identity::{IdentityField, KeyIdentity};
 use crate::rules::{Asked, Authentication, Held, Requirement, RightsOf, RouteAsks, ToldPrivileges};
@@ -132,7 +133,7 @@ impl Freshness {
 
 /// Decides about a request of which that is `asked`. `presented` reads its credential, if it is looked at.
 pub fn decide<T: KeyTable>(
-    presented: impl FnOnce() -> Result<Option<Credential>, MalformedCredential>,
+    presented: impl FnOnce() -> Result<Option<Presented>, MalformedCredential>,
     asked: &Asked<'_>,
     table: &T,
     rights: &impl RightsOf<T::Record>,
@@ -144,7 +145,12 @@ pub fn decide<T: KeyTable>(
         return Verdict::Pass;
     }
     let credential = match presented() {
-        Ok(Some(credential)) => credential,
+        Ok(Some(Presented::Key(credential))) => credential,
+        Ok(Some(Presented::Opaque(text))) => match credential_of(text, table, limits, waiting_time, now) {
+            Ok(Some(credential)) => credential,
+            Ok(None) => return Verdict::Wait,
+            Err(denial) => return Verdict::Deny(Refusal { denial, claimed_id: None }),
+        },
         Ok(None) if asked.authentication == Authentication::Optional => return Verdict::Pass,
         Ok(None) => return unauthenticated(Unauthenticated::CredentialMissing),
         Err(malformed) => return unauthenticated(Unauthenticated::CredentialMalformed(malformed)),
@@ -201,8 +207,39 @@ fn verify<T: KeyTable>(
     waiting_time: WaitingTime,
     now: Moment,
 ) -> Result<Option<Verified<T::Record>>, Denial> {
+    let Some(freshness) = freshness(table, limits, waiting_time, now)? else { return Ok(None) };
+    let found = table.find(&credential.id, now.monotonic).map_err(unreadable)?;
+    let found = found.ok_or(Denial::Unavailable(Unavailable::TableAbsent))?;
+    let record = VerifiedRecord::of(found, credential, now.wall)?;
+    Ok(Some((record, freshness)))
+}
+
+/// The credential for which an opaque text stands; `None` when the request may wait for a table, which alone
+/// knows of opaque keys. The work is the same, whether there is such a key or not.
+fn credential_of<T: KeyTable>(
+    text: OpaqueText,
+    table: &T,
+    limits: &StalenessLimits,
+    waiting_time: WaitingTime,
+    now: Moment,
+) -> Result<Option<Credential>, Denial> {
+    if freshness(table, limits, waiting_time, now)?.is_none() {
+        return Ok(None);
+    }
+    let pepper = table.opaque_key_pepper(now.monotonic).map_err(unreadable)?;
+    let pepper = pepper.ok_or(Denial::Unavailable(Unavailable::TableAbsent))?;
+    let credential = text.credential(pepper.as_ref());
+    credential.map(Some).map_err(|malformed| unauthentic(Unauthenticated::CredentialMalformed(malformed)))
+}
+
+/// How current the table is, which may still be used; `None` when the request may wait for one.
+fn freshness<T: KeyTable>(
+    table: &T,
+    limits: &StalenessLimits,
+    waiting_time: WaitingTime,
+    now: Moment,
+) -> Result<Option<Freshness>, Denial> {
     let unavailable = Denial::Unavailable;
-    let unreadable = |Unreadable| unavailable(Unavailable::TableUnreadable);
     let age = match table.age(now).map_err(unreadable)? {
         Some(age) => age,
         None if waiting_time == WaitingTime::Left => return Ok(None),
@@ -217,10 +254,11 @@ fn verify<T: KeyTable>(
     if may_have_slept || freshness == Freshness::TooOld {
         return Err(unavailable(Unavailable::TableTooOld));
     }
-    let found = table.find(&credential.id, now.monotonic).map_err(unreadable)?;
-    let found = found.ok_or(unavailable(Unavailable::TableAbsent))?;
-    let record = VerifiedRecord::of(found, credential, now.wall)?;
-    Ok(Some((record, freshness)))
+    Ok(Some(freshness))
+}
+
+fn unreadable(Unreadable: Unreadable) -> Denial {
+    Denial::Unavailable(Unavailable::TableUnreadable)
 }
 
 fn unauthenticated<R>(reason: Unauthenticated) -> Verdict<R> {

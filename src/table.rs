@@ -40,6 +40,8 @@
 //!   change, and so without this set. Writing it twice, or too late, does no harm, because equal names are
 //!   equal bytes. What an application has registered is written in the order of the feed, as keys are; the
 //!   number of a page of attachments is that of the last such change.
+//! * By what opaque keys are found is one record among the keys, under an id that no key has. It is written where it
+//!   is missing, as a set is: it is the same for as long as the table belongs to its feed.
 //! * Sets that no key has any more stay until the next load. Every byte of them that is written after a load is
 //!   counted in the header, and too many cause the next.
 //! * The header's cursor is written after the pages: a successor applies again what is already there, and
@@ -66,7 +68,7 @@ mod record_shape;
 mod shared_store;
 mod writer;
 
-pub use attachment::{Attachment, ContentId, RegisteredView, is_attachment};
+pub use attachment::{Attachment, ContentId, RegisteredView, is_attachment, opaque_key_pepper};
 pub use build::Build;
 pub use bytes::{Unread, push_text};
 pub use changes::{ChangeKind, Changes, RecordChange, RecordChangesIter, SetAside};

@@ -7,12 +7,12 @@ use super::config_reader::{ConfigReader, below};
 use super::fields::CREDENTIAL_SOURCES;
 use super::json::{JsonObject, JsonValue, text_of};
 use super::rules::{members, noted, nth, text};
-use crate::credential::{CredentialSource, CredentialSources, Place, SourceFormat};
+use crate::credential::{Bearer, CredentialSource, CredentialSources, Place, Schemes, SourceFormat};
 use crate::identity::IdentityHeaders;
 use crate::limits::{CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX};
 
 /// The fields of a source.
-const NAMES: [&str; 5] = ["authorization", "header", "query", "cookie", "format"];
+const NAMES: [&str; 6] = ["authorization", "header", "query", "cookie", "format", "bearer"];
 
 const LIST: &str = "a list of one to eight sources";
 const SCHEMES: &str = "a list of ApiKey, Bearer and Basic, each at most once";
@@ -55,15 +55,21 @@ pub(super) fn read(
 
 /// One source; `None` when something is wrong with it.
 fn source(reader: &mut ConfigReader<'_, '_>, fields: &JsonObject<'_>, at: &str) -> Option<CredentialSource> {
-    let [authorization, header, query, cookie, format] = members(reader, fields, at, NAMES);
-    let format_at = below(at, "format");
+    let [authorization, header, query, cookie, format, bearer] = members(reader, fields, at, NAMES);
+    let (format_at, bearer_at) = (below(at, "format"), below(at, "bearer"));
+    if bearer.is_some() && authorization.is_none() {
+        reader.note(&bearer_at, Problem::Unknown);
+    }
     let (place, value, field) = match (authorization, header, query, cookie) {
         (Some(value), None, None, None) => {
             if format.is_some() {
                 // With a scheme there is one format only.
                 reader.note(&format_at, Problem::Unknown);
             }
-            return schemes(reader, value, &below(at, "authorization")).map(CredentialSource::Authorization);
+            let list = schemes(reader, value, &below(at, "authorization"));
+            let bearer = bearer.map_or(Ok(Bearer::Any), |value| bearer_of(value, list.as_deref()));
+            let bearer = noted(reader, &bearer_at, bearer);
+            return Some(CredentialSource::Authorization(Schemes { list: list?, bearer: bearer? }));
         }
         (None, Some(value), None, None) => (Place::Header, value, "header"),
         (None, None, Some(value), None) => (Place::Query, value, "query"),
@@ -95,6 +101,19 @@ fn schemes(reader: &mut ConfigReader<'_, '_>, value: &JsonValue<'_>, path: &str)
         reader.note(path, Problem::IsNot(SCHEMES));
     }
     schemes
+}
+
+/// What follows `Bearer`, which must be one of the schemes, where those are right.
+fn bearer_of(value: &JsonValue<'_>, schemes: Option<&[Scheme]>) -> Result<Bearer, Problem> {
+    let bearer = match text_of(value) {
+        Some("any") => Bearer::Any,
+        Some("keys") => Bearer::OnlyKeys,
+        _ => return Err(Problem::IsNot("any or keys")),
+    };
+    if schemes.is_some_and(|schemes| !schemes.contains(&Scheme::Bearer)) {
+        return Err(Problem::Unknown);
+    }
+    Ok(bearer)
 }
 
 /// The schemes of these names; `None` when a name is none, or is given twice.

@@ -2,7 +2,7 @@
 
 use latchkey_key_feed::credential::{DecodedCredential, Scheme, trimmed};
 
-use super::{Credential, MalformedCredential, authorization, cookie, decode, plain, query};
+use super::{Credential, MalformedCredential, Presented, authorization, cookie, decode, plain, query};
 use crate::headers::{Headers, look_alike};
 
 /// Where a credential may come from, in the operator's order. By default it is `Authorization: ApiKey` alone.
@@ -15,7 +15,7 @@ pub struct CredentialSources {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CredentialSource {
     /// The `authorization` header, with one of these schemes.
-    Authorization(Vec<Scheme>),
+    Authorization(Schemes),
     /// Something that the operator has named.
     Named {
         /// What kind of thing.
@@ -25,6 +25,25 @@ pub enum CredentialSource {
         /// How the credential is written there.
         format: SourceFormat,
     },
+}
+
+/// Schemes of the `authorization` header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schemes {
+    /// In the operator's order.
+    pub list: Vec<Scheme>,
+    /// What follows `Bearer`, where that is among them.
+    pub bearer: Bearer,
+}
+
+/// What follows `Bearer`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bearer {
+    /// A key, or anything else, which is the upstream's.
+    #[default]
+    Any,
+    /// Whatever it is, it is meant as a key.
+    OnlyKeys,
 }
 
 /// A kind of place that has a name.
@@ -48,7 +67,7 @@ pub enum SourceFormat {
 }
 
 /// What a request carries in one place; read, or why it cannot be read.
-pub(super) type Carried = Result<Credential, MalformedCredential>;
+pub(super) type Carried = Result<Presented, MalformedCredential>;
 
 impl CredentialSources {
     /// These places.
@@ -57,13 +76,13 @@ impl CredentialSources {
         Self { sources }
     }
 
-    /// The credential of a request; `None` when it has none.
+    /// What a request presents; `None` when that is nothing.
     ///
     /// # Errors
     ///
     /// [`MalformedCredential`] when there is something that is meant as a credential and cannot be read as
     /// exactly one.
-    pub fn extract(&self, headers: &impl Headers) -> Result<Option<Credential>, MalformedCredential> {
+    pub fn extract(&self, headers: &impl Headers) -> Result<Option<Presented>, MalformedCredential> {
         let mut found: Option<Carried> = None;
         for source in &self.sources {
             let carried = source.carried(headers);
@@ -80,7 +99,7 @@ impl CredentialSources {
         self.sources
             .iter()
             .flat_map(|source| match source {
-                CredentialSource::Authorization(schemes) => schemes.as_slice(),
+                CredentialSource::Authorization(schemes) => schemes.list.as_slice(),
                 CredentialSource::Named { .. } => &[],
             })
             .copied()
@@ -101,7 +120,7 @@ impl CredentialSources {
 
 impl Default for CredentialSources {
     fn default() -> Self {
-        Self::new(vec![CredentialSource::Authorization(vec![Scheme::ApiKey])])
+        Self::new(vec![CredentialSource::Authorization(vec![Scheme::ApiKey].into())])
     }
 }
 
@@ -140,20 +159,27 @@ impl CredentialSource {
     }
 }
 
+impl From<Vec<Scheme>> for Schemes {
+    fn from(list: Vec<Scheme>) -> Self {
+        Self { list, bearer: Bearer::default() }
+    }
+}
+
 impl SourceFormat {
-    fn read(self, value: &[u8]) -> Carried {
-        match self {
-            _ if value.is_empty() => Err(MalformedCredential::Empty),
+    pub(super) fn read(self, value: &[u8]) -> Carried {
+        let known = match self {
+            _ if value.is_empty() => return Err(MalformedCredential::Empty),
             // No Base64 has a comma. Somebody has joined two headers.
-            Self::Encoded if value.contains(&b',') => Err(MalformedCredential::Duplicate),
+            Self::Encoded if value.contains(&b',') => return Err(MalformedCredential::Duplicate),
             Self::Encoded => of_token(value).unwrap_or_else(|| decode(value)),
             Self::IdSecret => of_token(value).unwrap_or_else(|| plain(value)),
-        }
+        };
+        Presented::of(known, value)
     }
 }
 
 /// The one token that holds id and secret of a key. Neither Base64 nor `id:secret` looks like it.
-fn of_token(value: &[u8]) -> Option<Carried> {
+fn of_token(value: &[u8]) -> Option<Result<Credential, MalformedCredential>> {
     DecodedCredential::of_token(value).map(Credential::try_from)
 }
 

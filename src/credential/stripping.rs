@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use latchkey_key_feed::credential::{HEADER, Scheme};
+use latchkey_key_feed::credential::HEADER;
 
-use super::sources::{CredentialSource, CredentialSources, Place};
+use super::sources::{CredentialSource, CredentialSources, Place, Schemes};
 use super::{authorization, cookie, query};
 use crate::headers::Headers;
 
@@ -105,6 +105,6 @@ pub(super) fn pieces_without(text: &[u8], separator: u8, is_ours: &dyn Fn(&[u8])
     is_there.then_some(kept)
 }
 
-fn is_in_authorization(schemes: &[Scheme], headers: &impl Headers) -> bool {
+fn is_in_authorization(schemes: &Schemes, headers: &impl Headers) -> bool {
     headers.all(HEADER).any(|value| authorization::is_ours(schemes, value))
 }

@@ -13,7 +13,9 @@ mod sources;
 use cases::{CASES, Outcome};
 
 fn extract(headers: &HeaderPairs) -> Result<Option<Credential>, MalformedCredential> {
-    CredentialSources::default().extract(headers)
+    CredentialSources::default()
+        .extract(headers)
+        .and_then(|found| found.map(Presented::without_opaque_keys).transpose())
 }
 
 fn is_present(headers: &HeaderPairs) -> bool {

@@ -10,7 +10,7 @@ use latchkey_key_feed::{KeyId, MonotonicMillis, SecretUsed, header_value};
 
 use super::{Filter, Handled};
 use crate::clock::Moment;
-use crate::credential::{Credential, Stripped};
+use crate::credential::{Presented, Stripped};
 use crate::denial::{Denial, Unauthenticated, Unavailable};
 use crate::gate::{self, Admission, Freshness, Refusal, Verdict, VerifiedKey, WaitingTime};
 use crate::headers::Headers;
@@ -37,7 +37,7 @@ impl<H: Host> Filter<H> {
     pub(super) fn decide(
         &self,
         request: &mut H::Request,
-        hidden: Option<&Credential>,
+        hidden: Option<&Presented>,
         until: MonotonicMillis,
         now: Moment,
     ) -> Handled {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use latchkey_key_feed::MonotonicMillis;
 
-use crate::credential::Credential;
+use crate::credential::Presented;
 use crate::host::RequestId;
 use crate::limits::WAITING_REQUESTS_MAX;
 
@@ -21,14 +21,14 @@ struct Held {
     /// `None` once it has been refused: the rest of it must not reach the upstream.
     until: Option<MonotonicMillis>,
     /// The credential that was taken out of it.
-    hidden: Option<Rc<Credential>>,
+    hidden: Option<Rc<Presented>>,
 }
 
 /// A request that is to be decided, until when it may wait, and the credential that was taken out of it.
-type Undecided = (RequestId, MonotonicMillis, Option<Rc<Credential>>);
+type Undecided = (RequestId, MonotonicMillis, Option<Rc<Presented>>);
 
 impl HeldRequests {
-    pub(super) fn hold(&self, request: RequestId, until: MonotonicMillis, hidden: Option<Rc<Credential>>) {
+    pub(super) fn hold(&self, request: RequestId, until: MonotonicMillis, hidden: Option<Rc<Presented>>) {
         self.0.borrow_mut().push(Held { request, until: Some(until), hidden });
     }
 
@@ -57,7 +57,7 @@ impl HeldRequests {
     pub(super) fn undecided_of(
         &self,
         request: RequestId,
-    ) -> Option<(MonotonicMillis, Option<Rc<Credential>>)> {
+    ) -> Option<(MonotonicMillis, Option<Rc<Presented>>)> {
         let held = self.0.borrow();
         let held = held.iter().find(|held| held.request == request)?;
         Some((held.until?, held.hidden.clone()))

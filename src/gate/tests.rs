@@ -14,6 +14,8 @@ use crate::table::sample_keys::{build, key, live, refreshed_at, removed, shape};
 use crate::table::{FeedIdentity, FeedTable as _, PagedRecord, SharedNames, TableReader, TableWriter};
 use crate::testing::FakeSharedData;
 
+mod opaque;
+
 /// The clocks are far apart, so that whoever mixes them up is found.
 const NOW: Moment = Moment { wall: UnixMillis(1_000_000_000), monotonic: MonotonicMillis(5_000_000) };
 const LIMITS: StalenessLimits =
@@ -57,7 +59,7 @@ fn later(millis: u64) -> Moment {
     Moment { wall: NOW.wall.plus_millis(millis), monotonic: NOW.monotonic.plus_millis(millis) }
 }
 
-fn presented(headers: &HeaderPairs) -> impl FnOnce() -> Result<Option<Credential>, MalformedCredential> {
+fn presented(headers: &HeaderPairs) -> impl FnOnce() -> Result<Option<Presented>, MalformedCredential> {
     || CredentialSources::default().extract(headers)
 }
 

@@ -5,10 +5,12 @@
 //!
 //! rights:<content id>        payload: the set as JSON
 //! privileges:<application>   payload: content id text | JSON      no text when nobody knows what it is
+//!                            payload: the 32 bytes by which opaque keys are found; its id is empty
 //! ```
 //!
-//! No id of a key has a colon, so the two never meet. They stand in pages of their own, behind those of the
-//! keys: a set can be large, and whoever looks for a key has nothing to do with it.
+//! No id of a key has a colon or is empty, so the two never meet. Rights and privileges stand in pages of their own,
+//! behind those of the keys: a set can be large, and whoever looks for a key has nothing to do with it. By what opaque
+//! keys are found stands among the keys, because a table without rights needs it too.
 //!
 //! A set is named by its content. So it never changes, keys with equal rights share it, and it does not matter
 //! who writes it, or how often.
@@ -17,6 +19,7 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_key_feed::OpaqueKeyPepper;
 use sha2::{Digest as _, Sha256};
 
 use super::bytes::{Unread, push_text};
@@ -36,6 +39,8 @@ pub enum Attachment<'a> {
     Rights(ContentId),
     /// What an application has registered.
     Privileges(&'a str),
+    /// By what opaque keys are found.
+    OpaqueKeyPepper,
 }
 
 /// What a table knows an application to have registered.
@@ -95,6 +100,7 @@ impl Attachment<'_> {
         match self {
             Self::Rights(content) => ["rights:", content.as_str()].concat(),
             Self::Privileges(application) => ["privileges:", application].concat(),
+            Self::OpaqueKeyPepper => String::new(),
         }
     }
 }
@@ -128,7 +134,7 @@ impl Page {
     }
 }
 
-/// Whether that is the id of an attachment.
+/// Whether that is the id of an attachment that does not stand among the keys.
 #[must_use]
 pub fn is_attachment(id: &str) -> bool {
     id.contains(':')
@@ -147,6 +153,17 @@ pub(super) fn push_privileges(out: &mut Vec<u8>, application: &str, json: Option
         let _ = push_text(out, content.as_ref().map_or("", ContentId::as_str));
         out.extend_from_slice(json.unwrap_or_default());
     });
+}
+
+/// Appends the record by which opaque keys are found.
+pub(super) fn push_opaque_key_pepper(out: &mut Vec<u8>, pepper: &OpaqueKeyPepper) {
+    push(out, &Attachment::OpaqueKeyPepper, |out| out.extend_from_slice(pepper.as_bytes()));
+}
+
+/// Reads the payload of that record; `None` when it is none.
+#[must_use]
+pub fn opaque_key_pepper(payload: &[u8]) -> Option<OpaqueKeyPepper> {
+    payload.try_into().ok().map(OpaqueKeyPepper::from_bytes)
 }
 
 fn push(out: &mut Vec<u8>, attachment: &Attachment<'_>, payload: impl FnOnce(&mut Vec<u8>)) {

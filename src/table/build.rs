@@ -84,7 +84,7 @@ impl Build {
 
     /// Whether that was put aside already. What is not remembered any more is put aside again.
     fn has(&mut self, change: &RecordChange<'_>) -> bool {
-        if change.kind != ChangeKind::Rights {
+        if change.kind != ChangeKind::Constant {
             return false;
         }
         if self.sets.len() >= LOAD_SETS_MAX {

@@ -11,7 +11,7 @@ use latchkey_key_feed::{
     Cursor, FeedHead, InvalidFeedPage, WireApplication, WireKey, WirePart, WireRow, WireState, header_value,
 };
 
-use super::attachment::{ContentId, push_privileges, push_rights};
+use super::attachment::{ContentId, push_opaque_key_pepper, push_privileges, push_rights};
 use super::bytes::Unread;
 use super::encoding::{Kept, push_record, push_removed_record, push_unusable_record};
 use super::record::{id_of, split_record};
@@ -60,9 +60,10 @@ pub enum ChangeKind {
     Latest,
     /// A key was removed.
     Removed,
-    /// A set of rights that a key has. Its place in the feed is that of the first row of its answer that names
-    /// it, but it is in no order with anything: it is written where it is missing.
-    Rights,
+    /// What stays as it is for as long as the table belongs to its feed: a set of rights that a key has, or by what
+    /// opaque keys are found. Its place in the feed is that of the first row of its answer that names it, or the
+    /// beginning, but it is in no order with anything: it is written where it is missing.
+    Constant,
 }
 
 /// A set of rights before the rows of an answer.
@@ -95,6 +96,10 @@ impl Changes {
         let head = FeedHead::read_parts(answer, after, &mut |part| {
             match part {
                 WirePart::Application(application) => changes.push_application(&application, shape),
+                WirePart::OpaqueKeyPepper(pepper) => {
+                    changes.begin(after, ChangeKind::Constant);
+                    push_opaque_key_pepper(&mut changes.bytes, &pepper);
+                }
                 WirePart::Rights { index, json } if shape.holds_rights() => {
                     sets.push(SetOfAnswer { index, json, content: ContentId::of(json), is_pushed: false });
                 }
@@ -143,7 +148,7 @@ impl Changes {
         let set = sets.get_mut(place)?;
         if !set.is_pushed {
             set.is_pushed = true;
-            self.begin(seq, ChangeKind::Rights);
+            self.begin(seq, ChangeKind::Constant);
             push_rights(&mut self.bytes, set.content, set.json);
         }
         Some(set.content)
@@ -193,12 +198,12 @@ impl ChangeKind {
         match self {
             Self::Latest => 0,
             Self::Removed => 1,
-            Self::Rights => 2,
+            Self::Constant => 2,
         }
     }
 
     fn of(byte: u8) -> Option<Self> {
-        [Self::Latest, Self::Removed, Self::Rights].into_iter().find(|kind| kind.byte() == byte)
+        [Self::Latest, Self::Removed, Self::Constant].into_iter().find(|kind| kind.byte() == byte)
     }
 }
 

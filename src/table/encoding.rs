@@ -37,7 +37,7 @@ impl Page {
         let mut applied: Vec<&RecordChange<'_>> = Vec::with_capacity(changes.len());
         for change in changes {
             let is_new = match change.kind {
-                ChangeKind::Rights => self.attachment(change.id)?.is_none(),
+                ChangeKind::Constant => self.attachment(change.id)?.is_none(),
                 ChangeKind::Latest | ChangeKind::Removed => change.seq > self.seq,
             };
             if is_new {
@@ -47,7 +47,7 @@ impl Page {
         if applied.is_empty() {
             return Ok(None);
         }
-        let in_order = applied.iter().filter(|change| change.kind != ChangeKind::Rights);
+        let in_order = applied.iter().filter(|change| change.kind != ChangeKind::Constant);
         let seq = in_order.map(|change| change.seq).max().map_or(self.seq, |seq| seq.max(self.seq));
         let added: usize = applied.iter().map(|change| change.bytes.len()).sum();
         let mut bytes = Vec::with_capacity(HEAD_LEN + self.records().0.len() + added);

@@ -45,7 +45,7 @@ pub struct EntryText {
 
 /// What all texts begin with: whose they are, and the version of the layout of everything in shared data. VMs
 /// of two releases in one process keep to their own entries. `table::tests` holds the layout to this number.
-const PREFIX: &[u8] = b"latchkey6:";
+const PREFIX: &[u8] = b"latchkey7:";
 
 /// The prefix, the identity of a table in 16 digits, a colon, and 9 bytes: a letter with 8 digits, or a word.
 const TEXT_LEN_MAX: usize = PREFIX.len() + 16 + 1 + 9;
@@ -142,13 +142,13 @@ mod tests {
     fn names_have_the_texts_that_other_vms_know_them_by() {
         let table = TableIdentity::from_bytes([0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef]);
         let of_table = |entry| text(EntryName::OfTable(table, entry));
-        assert_eq!(text(EntryName::Directory), "latchkey6:tables");
-        assert_eq!(text(EntryName::StampNumber), "latchkey6:stamp");
-        assert_eq!(of_table(TableEntry::Header), "latchkey6:0123456789abcdef:header");
-        assert_eq!(of_table(TableEntry::FollowerCounter), "latchkey6:0123456789abcdef:followers");
-        assert_eq!(of_table(TableEntry::Page(Slot::A, 0)), "latchkey6:0123456789abcdef:a0");
-        assert_eq!(of_table(TableEntry::Page(Slot::B, 0x12)), "latchkey6:0123456789abcdef:b21");
-        assert_eq!(of_table(TableEntry::Run(u32::MAX)), "latchkey6:0123456789abcdef:rffffffff");
+        assert_eq!(text(EntryName::Directory), "latchkey7:tables");
+        assert_eq!(text(EntryName::StampNumber), "latchkey7:stamp");
+        assert_eq!(of_table(TableEntry::Header), "latchkey7:0123456789abcdef:header");
+        assert_eq!(of_table(TableEntry::FollowerCounter), "latchkey7:0123456789abcdef:followers");
+        assert_eq!(of_table(TableEntry::Page(Slot::A, 0)), "latchkey7:0123456789abcdef:a0");
+        assert_eq!(of_table(TableEntry::Page(Slot::B, 0x12)), "latchkey7:0123456789abcdef:b21");
+        assert_eq!(of_table(TableEntry::Run(u32::MAX)), "latchkey7:0123456789abcdef:rffffffff");
     }
 
     #[test]

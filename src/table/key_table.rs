@@ -1,6 +1,6 @@
 //! The key table as a request needs it, whatever it is kept in.
 
-use latchkey_key_feed::{Cursor, Epoch, KeptSecrets, KeyId, MonotonicMillis, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, KeptSecrets, KeyId, MonotonicMillis, OpaqueKeyPepper, UnixMillis};
 
 use super::attachment::Attachment;
 use super::header::{Generation, TableAge};
@@ -48,6 +48,14 @@ pub trait KeyTable {
         now: MonotonicMillis,
         read: impl FnOnce(&[u8]) -> T,
     ) -> Result<Option<T>, Unreadable>;
+
+    /// By what opaque keys are found; `None` before the first table is whole, and `Some(None)` when there are no such
+    /// keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] when something else wrote into the table.
+    fn opaque_key_pepper(&self, now: MonotonicMillis) -> Result<Option<Option<OpaqueKeyPepper>>, Unreadable>;
 
     /// A number that differs from an earlier one whenever anything but a set of rights may have changed between
     /// the two look-ups that came before. It costs no call of the host.

@@ -4,14 +4,14 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use latchkey_key_feed::{KeyId, MonotonicMillis};
+use latchkey_key_feed::{KeyId, MonotonicMillis, OpaqueKeyPepper};
 
-use super::attachment::Attachment;
+use super::attachment::{Attachment, opaque_key_pepper};
 use super::header::{Generation, LiveTable, Slot, TableAge, TableHeader};
 use super::key_table::{Found, KeyTable};
 use super::page::{Page, Unreadable};
 use super::page_cache::PageCache;
-use super::page_index::page_index;
+use super::page_index::{key_index, page_index};
 use super::paged_record::PagedRecord;
 use super::shared_store::{SharedNames, SharedStore};
 use crate::clock::Moment;
@@ -56,7 +56,12 @@ impl<S: SharedStore> TableReader<S> {
     ///
     /// [`Unreadable`] when something else wrote the entries.
     pub fn page_for(&self, id: &KeyId, now: MonotonicMillis) -> Result<Option<Rc<Page>>, Unreadable> {
-        let place = |live: &LiveTable| Place::of(live, live.page_of(id));
+        self.page_of_text(id.as_str(), now)
+    }
+
+    /// The same for whatever stands among the keys.
+    fn page_of_text(&self, id: &str, now: MonotonicMillis) -> Result<Option<Rc<Page>>, Unreadable> {
+        let place = |live: &LiveTable| Place::of(live, key_index(id, live.page_bits));
         let Some(at) = self.look_at_live(now, place)? else { return Ok(None) };
         // The stamp is read before any page, so that every later write moves it away from this value.
         let stamp = self.store.stamp();
@@ -158,6 +163,14 @@ impl<S: SharedStore> KeyTable for TableReader<S> {
         let Some(at) = self.look_at_live(now, place)? else { return Ok(None) };
         let Some((_, page)) = self.read_page(at, &place, now)? else { return Ok(None) };
         Ok(page.attachment(&id)?.map(read))
+    }
+
+    /// The page of that record is kept as those of keys are.
+    fn opaque_key_pepper(&self, now: MonotonicMillis) -> Result<Option<Option<OpaqueKeyPepper>>, Unreadable> {
+        let id = Attachment::OpaqueKeyPepper.id();
+        let Some(page) = self.page_of_text(&id, now)? else { return Ok(None) };
+        let Some(payload) = page.attachment(&id)? else { return Ok(Some(None)) };
+        opaque_key_pepper(payload).map(|pepper| Some(Some(pepper))).ok_or(Unreadable)
     }
 
     fn round(&self) -> u64 {

@@ -171,7 +171,7 @@ impl<S: SharedStore> FeedTable for TableWriter<S> {
         let mut rights_written = 0;
         let applied = changes.iter().try_for_each(|change| {
             let is_written = self.apply_one(live, change, changes.forgotten)?;
-            if is_written && change.kind == ChangeKind::Rights {
+            if is_written && change.kind == ChangeKind::Constant {
                 rights_written += change.bytes.len() as u64;
             }
             Ok(())

@@ -2,7 +2,7 @@
 //!
 //! Every case fails by a panic of its own.
 
-use latchkey_key_feed::{Cursor, FeedRow, MonotonicMillis};
+use latchkey_key_feed::{Cursor, FeedRow, MonotonicMillis, OpaqueKeyPepper};
 
 use super::feed_answers::{Answer, epoch, gone, key_id, row, table_names};
 use crate::clock::Moment;
@@ -45,6 +45,7 @@ pub fn check<P: TableProcess>() {
     a_load_whose_credential_has_ended_is_as_old_as_what_it_replaces::<P>();
     rights_and_registered_privileges_stand_beside_the_keys::<P>();
     the_set_of_a_key_is_written_although_its_row_is_late::<P>();
+    what_opaque_keys_are_found_by_stands_in_the_table_from_its_first_answer_on::<P>();
     a_closed_table_admits_nobody_and_the_next_is_loaded::<P>();
     a_table_grows_by_a_load::<P>();
 }
@@ -296,6 +297,33 @@ fn the_set_of_a_key_is_written_although_its_row_is_late<P: TableProcess>() {
         assert_eq!(writer.apply(&live, &answer.changes()), Ok(()));
     }
     assert_eq!((told(&reader, "k"), rights_told(&reader, "k")), ("as of 9".to_owned(), rights.to_owned()));
+}
+
+fn what_opaque_keys_are_found_by_stands_in_the_table_from_its_first_answer_on<P: TableProcess>() {
+    let (_process, reader, writer) = process::<P>();
+    assert_eq!(reader.opaque_key_pepper(NOW), Ok(None), "there is no table");
+    let live = loaded(&writer, &Answer::of(&[row(4, "a")]));
+    assert_eq!(reader.opaque_key_pepper(NOW), Ok(Some(None)), "there are no such keys");
+    let pepper = Some(OpaqueKeyPepper::from_bytes([9; 32]));
+    let later = Answer { pepper: pepper.clone(), after: 4, ..Answer::of(&[]) };
+    assert_eq!(writer.apply(&live, &later.changes()), Ok(()));
+    assert_eq!(reader.opaque_key_pepper(NOW), Ok(Some(pepper.clone())), "an answer without rows brings it");
+    // Every answer says it, and that changes nothing of the keys that stand beside it.
+    let rows: Vec<_> = (5..300).map(|seq| row(seq, &format!("key-{seq}"))).collect();
+    let more = Answer { pepper: pepper.clone(), after: 4, ..Answer::of(&rows) };
+    assert_eq!(writer.apply(&live, &more.changes()), Ok(()));
+    assert_eq!(
+        (told(&reader, "a"), told(&reader, "key-299")),
+        ("as of 4".to_owned(), "as of 299".to_owned())
+    );
+    let mut load = writer.begin(300, 7).map_err(|_| "begun").unwrap_or_else(fail);
+    for answer in [&later, &more] {
+        assert_eq!(writer.collect(&mut load, &answer.changes()), Ok(()));
+    }
+    while writer.lay_out(&mut load) == Ok(Progress::Continues) {}
+    assert!(writer.publish(&load, &epoch(), Cursor(299), 296, Some(refresh())).is_ok());
+    assert_eq!(reader.opaque_key_pepper(NOW), Ok(Some(pepper)), "a load brings it too");
+    assert_eq!(told(&reader, "key-299"), "as of 299");
 }
 
 fn a_closed_table_admits_nobody_and_the_next_is_loaded<P: TableProcess>() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use latchkey_key_feed::{
     Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, KeptSecrets, KeyId, KeyRecord,
-    KeySecret, Owner, Salt, SecretDigest,
+    KeySecret, OpaqueKeyPepper, Owner, Salt, SecretDigest,
 };
 
 use crate::table::{Changes, FeedIdentity, RecordShape, RecordText, SharedNames};
@@ -52,6 +52,8 @@ pub struct Answer {
     pub rights: BTreeMap<KeyId, String>,
     /// What the application has registered, as JSON, and by which change.
     pub registered: Option<(u64, String)>,
+    /// By what opaque keys are found.
+    pub pepper: Option<OpaqueKeyPepper>,
     /// Up to which change the service has forgotten removed keys.
     pub purged: u64,
     /// What it was asked for.
@@ -86,7 +88,7 @@ impl Answer {
             keys: self.rows.clone(),
         };
         let answer = FeedPageWithRights { applications, rights: self.rights.clone(), page };
-        answer.to_json().unwrap_or_default()
+        answer.to_json_with(self.pepper.as_ref()).unwrap_or_default()
     }
 
     /// As it is read.

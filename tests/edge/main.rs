@@ -32,6 +32,7 @@ mod instances;
 mod life_of_a_key;
 mod mutations;
 mod native;
+mod opaque;
 mod protocols;
 mod recipes;
 mod recorded_feeds;

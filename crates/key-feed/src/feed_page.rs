@@ -23,6 +23,10 @@
 //! page stands there once, and rows name it by its place, so that it is never missing and never late. A key
 //! whose rights are too long has `null`: nobody can say what it may do.
 //!
+//! A service that holds keys of one opaque text says in each answer by what they are found, before the rows:
+//! `"opaque_key_pepper":"…"`, the Base64 of 32 bytes. It stays the same for as long as the epoch does. A follower
+//! that does not know the field passes it over, in both versions, and finds no such key.
+//!
 //! Each key has one row, at the sequence number of its latest change, and rows ascend. Reading from cursor 0
 //! is therefore a full load, reading from any later cursor is the delta, and both are the same query. A page
 //! that breaks one of these rules is refused whole: a follower that guessed could skip a revocation. A row

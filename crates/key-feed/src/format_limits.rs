@@ -7,6 +7,13 @@ pub const KEY_ID_LEN_MAX: usize = 512;
 /// Longest prefix of secrets, in bytes.
 pub const SECRET_PREFIX_LEN_MAX: usize = 20;
 
+/// Longest opaque key, in bytes. Those that gateways make have 32 to 64, tokens of services up to two hundred.
+pub const OPAQUE_KEY_LEN_MAX: usize = 1_024;
+
+/// Length of the key of the keyed digest by which opaque keys are found, in bytes: as long as the output, which RFC
+/// 2104 (section 3) recommends.
+pub const OPAQUE_KEY_PEPPER_LEN: usize = 32;
+
 /// Length of a salt in bytes: 128 bits, the shortest that NIST SP 800-132 (section 5.1) accepts.
 pub const SALT_LEN: usize = 16;
 

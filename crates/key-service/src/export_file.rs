@@ -21,7 +21,7 @@ const FORMAT: &str = "latchkey-export";
 
 /// The version that is written; every earlier one is read too. It rises when an older reader would lose
 /// something.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 /// The first line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

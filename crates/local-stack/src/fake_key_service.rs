@@ -12,7 +12,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
-use latchkey_key_feed::{Cursor, Epoch, FeedPage, FeedRequest, FeedRow, KeyId, KeyRecord, QueryText};
+use latchkey_key_feed::{
+    Cursor, Epoch, FeedPage, FeedRequest, FeedRow, KeyId, KeyRecord, OpaqueKeyPepper, QueryText,
+};
 use socket2::SockRef;
 
 /// Longest that a long poll is held, whatever was asked for: short, so that stopping never takes long.
@@ -76,6 +78,7 @@ struct Feed {
     /// The change that ended the key of whoever asks.
     ended_at: Option<Cursor>,
     page_len: usize,
+    opaque_key_pepper: Option<OpaqueKeyPepper>,
     manner: FeedManner,
     requests: Vec<String>,
     stopping: bool,
@@ -106,6 +109,7 @@ impl FakeKeyService {
             purged: Cursor(0),
             ended_at: None,
             page_len: usize::MAX,
+            opaque_key_pepper: None,
             manner: FeedManner::Truthful,
             requests: Vec::new(),
             stopping: false,
@@ -130,6 +134,11 @@ impl FakeKeyService {
     /// Serves at most this many rows in one page.
     pub fn limit_pages_to(&self, rows: usize) {
         self.change(|feed| feed.page_len = rows);
+    }
+
+    /// Tells from the next answer on by what opaque keys are found.
+    pub fn tell_opaque_key_pepper(&self, pepper: OpaqueKeyPepper) {
+        self.change(|feed| feed.opaque_key_pepper = Some(pepper));
     }
 
     /// Adds or changes a key.
@@ -302,7 +311,11 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> std::io::Result<()> {
         };
         let page = match &manner {
             FeedManner::Recorded(answers) => shared.recorded(&asked, answers),
-            _ => Some(shared.page(&asked).to_json().map_err(std::io::Error::other)?),
+            _ => {
+                let page = shared.page(&asked);
+                let pepper = shared.feed().opaque_key_pepper.clone();
+                Some(page.to_json_with(pepper.as_ref()).map_err(std::io::Error::other)?)
+            }
         };
         return match page {
             Some(page) => answer(&mut stream, 200, page.len(), &page),

@@ -55,15 +55,15 @@ impl MemoryLoad {
     pub(crate) fn collect(&mut self, changes: &Changes) {
         self.forgotten = self.forgotten.max(changes.forgotten());
         for change in changes.iter() {
-            if !is_attachment(&change) {
-                self.keys.aside.put(change);
-            } else if change.kind != ChangeKind::Rights || self.is_new_set(change.id) {
-                self.attachments.aside.put(change);
+            if change.kind == ChangeKind::Constant && !self.is_new_constant(change.id) {
+                continue;
             }
+            let side = if is_attachment(&change) { &mut self.attachments } else { &mut self.keys };
+            side.aside.put(change);
         }
     }
 
-    fn is_new_set(&mut self, id: &str) -> bool {
+    fn is_new_constant(&mut self, id: &str) -> bool {
         if self.sets.contains(id) {
             return false;
         }

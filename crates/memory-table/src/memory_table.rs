@@ -8,9 +8,9 @@ use arc_swap::{ArcSwapOption, Guard};
 use latchkey_filter::clock::Moment;
 use latchkey_filter::table::{
     Attachment, Found, KeyTable, RecordShape, RecordText, RecordView, SharedNames, TableAge, TableRecord,
-    Texts, Unreadable, are_texts, text_in,
+    Texts, Unreadable, are_texts, opaque_key_pepper, text_in,
 };
-use latchkey_key_feed::{KeptSecrets, KeyId, MonotonicMillis, UnixMillis};
+use latchkey_key_feed::{KeptSecrets, KeyId, MonotonicMillis, OpaqueKeyPepper, UnixMillis};
 
 use crate::id_hash::IdHash;
 use crate::live::{Live, LiveMemory};
@@ -134,6 +134,20 @@ impl KeyTable for MemoryTable {
         let Some(shard) = live.shards.attachments.shard_for(hash) else { return Ok(None) };
         let Some(record) = shard::find(&shard, hash, &id)? else { return Ok(None) };
         record.attachment().map(read).map(Some).ok_or(Unreadable)
+    }
+
+    fn opaque_key_pepper(
+        &self,
+        _now: MonotonicMillis,
+    ) -> Result<Option<Option<OpaqueKeyPepper>>, Unreadable> {
+        let live = self.shared.live.load();
+        let Some(live) = live.as_ref() else { return Ok(None) };
+        let id = Attachment::OpaqueKeyPepper.id();
+        let hash = IdHash::of(&id);
+        let Some(shard) = live.shards.keys.shard_for(hash) else { return Err(Unreadable) };
+        let Some(record) = shard::find(&shard, hash, &id)? else { return Ok(Some(None)) };
+        let pepper = record.attachment().and_then(opaque_key_pepper);
+        pepper.map(|pepper| Some(Some(pepper))).ok_or(Unreadable)
     }
 
     /// The writer moves it after a change is there for all, so whoever reads the new number reads the change.

@@ -163,7 +163,7 @@ impl FeedTable for MemoryWriter {
         let mut rights_written = 0;
         let applied = changes.iter().try_for_each(|change| {
             let is_written = table.shards.apply(change, changes.forgotten())?;
-            if is_written && change.kind == ChangeKind::Rights {
+            if is_written && change.kind == ChangeKind::Constant {
                 rights_written += change.bytes.len() as u64;
             }
             Ok(())

@@ -91,12 +91,12 @@ pub(crate) fn with(
     let mut applied = Vec::with_capacity(changes.len());
     for change in changes {
         let is_new = match change.kind {
-            ChangeKind::Rights => find(shard, IdHash::of(change.id), change.id)?.is_none(),
+            ChangeKind::Constant => find(shard, IdHash::of(change.id), change.id)?.is_none(),
             ChangeKind::Latest | ChangeKind::Removed => change.seq > shard.header.header.seq,
         };
         if is_new {
             applied.push(change);
-            if change.kind != ChangeKind::Rights {
+            if change.kind != ChangeKind::Constant {
                 seq = seq.max(change.seq);
             }
         }

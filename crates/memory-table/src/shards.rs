@@ -1,7 +1,7 @@
 //! All shards of the keys of a table, or of its sets of rights: each can be replaced while others read it.
 
 use arc_swap::{ArcSwapAny, Guard};
-use latchkey_filter::table::{ChangeKind, RecordChange, Unreadable};
+use latchkey_filter::table::{RecordChange, Unreadable};
 use latchkey_key_feed::Cursor;
 use triomphe::ThinArc;
 
@@ -105,7 +105,7 @@ impl SeenShards {
 
 /// Whether a change is of something that stands beside the keys.
 pub(crate) fn is_attachment(change: &RecordChange<'_>) -> bool {
-    change.kind == ChangeKind::Rights || latchkey_filter::table::is_attachment(change.id)
+    latchkey_filter::table::is_attachment(change.id)
 }
 
 /// How many shards of attachments a table has whose records hold rights or do not.

@@ -47,9 +47,10 @@ use std::fmt;
 const MAGIC: [u8; 8] = *b"latchkey";
 
 /// The version of the format.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 
-/// The oldest version that is read. Its records have one secret each.
+/// The oldest version that is read. Its records have one secret each. Before version 4 nothing but keys stands among
+/// the keys.
 const VERSION_MIN: u32 = 2;
 
 /// What stands before the sections.

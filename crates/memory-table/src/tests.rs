@@ -2,6 +2,7 @@
 
 mod any_table;
 mod following;
+mod opaque_keys;
 mod restarts;
 mod table_file;
 mod table_file_age;

@@ -3,7 +3,7 @@
 use latchkey_key_feed::credential::Scheme;
 
 use super::*;
-use crate::credential::{CredentialSource, CredentialSources, Place, SourceFormat};
+use crate::credential::{Bearer, CredentialSource, CredentialSources, Place, Schemes, SourceFormat};
 use crate::limits::{
     CREDENTIAL_PLACE_LEN_MAX, CREDENTIAL_SOURCES_MAX, FILE_PATH_LEN_MAX, REALM_LEN_MAX, REPLY_TEXT_LEN_MAX,
 };
@@ -35,7 +35,7 @@ fn sources_are_read_in_their_order() {
     let expected = vec![
         named(Place::Header, "x-api-key", SourceFormat::Encoded),
         named(Place::Query, "api_key", SourceFormat::IdSecret),
-        CredentialSource::Authorization(vec![Scheme::Basic, Scheme::ApiKey]),
+        CredentialSource::Authorization(vec![Scheme::Basic, Scheme::ApiKey].into()),
         named(Place::Cookie, "K.e~y-1", SourceFormat::Encoded),
     ];
     assert_eq!(sources(all), CredentialSources::new(expected));
@@ -93,6 +93,25 @@ fn schemes_are_three_words_each_at_most_once() {
             refused_source(json!({"authorization": schemes})),
             "it.authorization is not a list of ApiKey, Bearer and Basic, each at most once"
         );
+    }
+}
+
+#[test]
+fn bearer_may_be_only_for_keys_where_it_is_one_of_the_schemes() {
+    let with = |bearer| json!([{"authorization": ["ApiKey", "Bearer"], "bearer": bearer}]);
+    for (word, bearer) in [("any", Bearer::Any), ("keys", Bearer::OnlyKeys)] {
+        let schemes = Schemes { list: vec![Scheme::ApiKey, Scheme::Bearer], bearer };
+        let expected = CredentialSources::new(vec![CredentialSource::Authorization(schemes)]);
+        assert_eq!(sources(json!(with(word))), expected);
+    }
+    for bearer in [json!("key"), json!(true), json!(null)] {
+        let source = json!({"authorization": ["Bearer"], "bearer": bearer});
+        assert_eq!(refused_source(source), "it.bearer is not any or keys");
+    }
+    for source in
+        [json!({"authorization": ["ApiKey"], "bearer": "keys"}), json!({"header": "x-key", "bearer": "keys"})]
+    {
+        assert_eq!(refused_source(source), "it.bearer is not a known field");
     }
 }
 

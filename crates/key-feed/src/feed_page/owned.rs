@@ -10,7 +10,7 @@ use super::wire_row::{Malformed, WireKey, WireRow, WireState};
 use super::wire_texts::{WireObject, WireTexts};
 use super::writing::{RowOutOfOrder, WrittenRows};
 use super::{Cursor, Epoch, InvalidFeedPage};
-use crate::{FeedVersion, KeyId, KeyRecord, Owner};
+use crate::{FeedVersion, KeyId, KeyRecord, OpaqueKeyPepper, Owner};
 
 /// What the service answers to one request for the feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,17 @@ impl FeedPage {
     ///
     /// [`UnwritablePage`] when no follower could read it.
     pub fn to_json(&self) -> Result<Vec<u8>, UnwritablePage> {
+        self.to_json_with(None)
+    }
+
+    /// The page as it is sent by a service that holds opaque keys.
+    ///
+    /// # Errors
+    ///
+    /// [`UnwritablePage`] when no follower could read it.
+    pub fn to_json_with(&self, pepper: Option<&OpaqueKeyPepper>) -> Result<Vec<u8>, UnwritablePage> {
         let mut rows = WrittenRows::default();
+        rows.set_opaque_key_pepper(pepper.cloned());
         for row in &self.keys {
             row.push_to(&mut rows, None)?;
         }

@@ -9,6 +9,7 @@ use super::reading::{items, number, object, once, text};
 use super::skipping::{raw, skip};
 use super::wire_row::{Malformed, WireRow};
 use super::wire_texts::WireObject;
+use crate::OpaqueKeyPepper;
 use crate::format_limits::{APPLICATION_PRIVILEGES_LEN_MAX, RIGHTS_LEN_MAX};
 
 /// A piece of an answer, in the order in which they stand there.
@@ -17,6 +18,8 @@ use crate::format_limits::{APPLICATION_PRIVILEGES_LEN_MAX, RIGHTS_LEN_MAX};
 pub enum WirePart<'a> {
     /// What an application has registered has changed.
     Application(WireApplication<'a>),
+    /// By what opaque keys are found. Every answer says it, if there are such keys.
+    OpaqueKeyPepper(OpaqueKeyPepper),
     /// Rights that keys of this answer have.
     Rights {
         /// By which rows name them.

@@ -12,7 +12,7 @@ use super::parts::{PartOrder, TakePart, WirePart, applications, rights};
 use super::skipping::skip;
 use super::wire_row::{KnownRights, Malformed, RIGHTS, WireRow};
 use super::{Cursor, Epoch, InvalidFeedPage};
-use crate::FeedVersion;
+use crate::{FeedVersion, OpaqueKeyPepper};
 
 /// What an answer says besides its rows; the fields are those of [`FeedPage`](super::FeedPage).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +47,9 @@ const ROWS: &str = "keys";
 /// The field that holds what applications have registered.
 pub(super) const APPLICATIONS: &str = "applications";
 
+/// The field that holds by what opaque keys are found.
+pub(super) const OPAQUE_KEY_PEPPER: &str = "opaque_key_pepper";
+
 /// The other fields of an answer as they come.
 #[derive(Default)]
 struct HeadFields {
@@ -67,6 +70,8 @@ struct Lists {
     /// Whether each of the rights is of use.
     rights: Option<Vec<bool>>,
     rows: Option<PartOrder>,
+    /// Whether it was said by what opaque keys are found.
+    opaque_key_pepper: Option<()>,
 }
 
 impl FeedHead {
@@ -79,12 +84,12 @@ impl FeedHead {
     pub fn read<'a>(bytes: &'a [u8], after: Cursor, take: TakeRow<'_, 'a>) -> Result<Self, InvalidFeedPage> {
         Self::read_parts(bytes, after, &mut |part| match part {
             WirePart::Row(row) => take(row),
-            WirePart::Application(_) | WirePart::Rights { .. } => Ok(()),
+            WirePart::Application(_) | WirePart::OpaqueKeyPepper(_) | WirePart::Rights { .. } => Ok(()),
         })
     }
 
-    /// The same, and passes what stands before the rows too: applications first, then rights, then rows.
-    /// An answer of version 1 has rows only.
+    /// The same, and passes what stands before the rows too: by what opaque keys are found, applications, then
+    /// rights, then rows. An answer of version 1 has neither applications nor rights.
     ///
     /// # Errors
     ///
@@ -157,7 +162,8 @@ impl FeedHead {
 }
 
 impl Lists {
-    /// Reads a list. Says whether the field is one: in version 1 only rows are.
+    /// Reads a list, or by what opaque keys are found. Says whether the field is one: of lists, version 1 has
+    /// only rows.
     fn read<'a>(
         &mut self,
         name: &str,
@@ -173,6 +179,12 @@ impl Lists {
             (ROWS, FeedVersion::V2) => {
                 let known = self.rights.as_deref().unwrap_or_default();
                 once(&mut self.rows, rows(next, lexer, after, Some(known), take)?)?;
+            }
+            (OPAQUE_KEY_PEPPER, _) if is_late => return Err(Malformed),
+            (OPAQUE_KEY_PEPPER, _) => {
+                let pepper = OpaqueKeyPepper::from_base64(&text(next, lexer)?).ok_or(Malformed)?;
+                once(&mut self.opaque_key_pepper, ())?;
+                take(WirePart::OpaqueKeyPepper(pepper))?;
             }
             (APPLICATIONS | RIGHTS, FeedVersion::V2) if is_late => return Err(Malformed),
             (APPLICATIONS, FeedVersion::V2) => {

@@ -6,7 +6,7 @@ use super::parts::WirePart;
 use super::reading::FeedHead;
 use super::writing::WrittenRows;
 use super::{Cursor, FeedPage, FeedRow, InvalidFeedPage, Malformed, UnwritablePage, WireState};
-use crate::{FeedVersion, KeyId};
+use crate::{FeedVersion, KeyId, OpaqueKeyPepper};
 
 /// A page with what keys may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,7 @@ impl FeedPageWithRights {
                     application: it.application.into_owned(),
                     privileges: it.privileges.map(|json| owned(json.as_json())).transpose()?,
                 }),
+                WirePart::OpaqueKeyPepper(_) => {}
                 WirePart::Rights { index, json } => {
                     texts.insert(index, owned(json)?);
                 }
@@ -68,7 +69,17 @@ impl FeedPageWithRights {
     ///
     /// [`UnwritablePage`] when no follower could read it.
     pub fn to_json(&self) -> Result<Vec<u8>, UnwritablePage> {
+        self.to_json_with(None)
+    }
+
+    /// The page as it is sent by a service that holds opaque keys.
+    ///
+    /// # Errors
+    ///
+    /// [`UnwritablePage`] when no follower could read it.
+    pub fn to_json_with(&self, pepper: Option<&OpaqueKeyPepper>) -> Result<Vec<u8>, UnwritablePage> {
         let mut rows = WrittenRows::new(FeedVersion::V2);
+        rows.set_opaque_key_pepper(pepper.cloned());
         for FeedApplication { seq, application, privileges } in &self.applications {
             rows.push_application(*seq, application, privileges.as_deref())?;
         }

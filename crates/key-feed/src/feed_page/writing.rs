@@ -10,14 +10,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
-use super::reading::{APPLICATIONS, FeedHead};
+use super::reading::{APPLICATIONS, FeedHead, OPAQUE_KEY_PEPPER};
 use super::wire_row::{RIGHTS, WireKey};
 use super::{Cursor, Epoch};
 use crate::format_limits::DIGEST_LEN;
-use crate::{FeedVersion, KeptSecrets, PreviousSecret};
+use crate::{FeedVersion, KeptSecrets, OpaqueKeyPepper, PreviousSecret};
 
-/// Bytes that a page has beside its rows, at most: eleven names, an epoch, five numbers and three booleans.
-const FRAME_LEN_MAX: usize = 256;
+/// Bytes that a page has beside its rows, at most: twelve names, an epoch, a pepper, five numbers and three booleans.
+const FRAME_LEN_MAX: usize = 320;
 
 /// Bytes for which room is made with the first row of a page: some dozens of rows.
 const ROWS_LEN_FIRST: usize = 16 * 1024;
@@ -32,6 +32,8 @@ pub struct WrittenRows {
     json: Vec<u8>,
     count: usize,
     last: Option<Cursor>,
+    /// By what followers find opaque keys, if there are any.
+    opaque_key_pepper: Option<OpaqueKeyPepper>,
     /// What there is in version 2.
     before: Option<Box<WrittenBefore>>,
 }
@@ -80,6 +82,11 @@ impl WrittenRows {
     #[must_use]
     pub fn last(&self) -> Option<Cursor> {
         self.last
+    }
+
+    /// Tells followers by what they find opaque keys. One that does not know of them passes it over.
+    pub fn set_opaque_key_pepper(&mut self, pepper: Option<OpaqueKeyPepper>) {
+        self.opaque_key_pepper = pepper;
     }
 
     /// Adds what an application has registered, as a JSON object; `None` for what is too long. Nothing is
@@ -198,6 +205,9 @@ impl WrittenRows {
         page.value("reset", reset);
         if *ended {
             page.value("ended", ended);
+        }
+        if let Some(pepper) = &self.opaque_key_pepper {
+            page.base64(OPAQUE_KEY_PEPPER, pepper.as_bytes());
         }
         if let Some(before) = &self.before {
             page.list(APPLICATIONS, &before.applications);

@@ -34,7 +34,8 @@ impl From<StoreError> for ApiError {
             StoreError::IdTaken
             | StoreError::NewerVersion
             | StoreError::NotAStore
-            | StoreError::OlderVersion => {
+            | StoreError::OlderVersion
+            | StoreError::OtherPepper => {
                 telemetry::store_failed(error.kind());
                 Self::internal(error)
             }

@@ -1,7 +1,9 @@
 //! An entry as a line. These shapes are the format: a field that is renamed here breaks every file that was
 //! written before.
 
-use latchkey_key_feed::{KeptSecrets, KeyId, PreviousSecret, Salt, SecretDigest, UnixMillis};
+use latchkey_key_feed::{
+    KeptSecrets, KeyId, OpaqueKeyPepper, PreviousSecret, Salt, SecretDigest, UnixMillis,
+};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::{RoleDescriptor, RoleDescriptors};
 use latchkey_privileges::vouching::Vouching;
@@ -23,6 +25,7 @@ pub(super) enum Line {
     ReservedUser(ReservedUserLine),
     Role(RoleLine),
     ApplicationPrivilege(ApplicationPrivilegeLine),
+    OpaqueKeyPepper(OpaqueKeyPepper),
     ApiKey(Box<ApiKeyLine>),
     /// The last line.
     End(EntryCounts),
@@ -128,6 +131,7 @@ impl From<Entry> for Line {
             Entry::ApplicationPrivilege(ApplicationPrivilege { application, name, actions, metadata }) => {
                 Self::ApplicationPrivilege(ApplicationPrivilegeLine { application, name, actions, metadata })
             }
+            Entry::OpaqueKeyPepper(pepper) => Self::OpaqueKeyPepper(pepper),
             Entry::ApiKey(key) => Self::ApiKey(Box::new((*key).into())),
         }
     }
@@ -148,6 +152,7 @@ impl TryFrom<Line> for Content {
                 let ApplicationPrivilegeLine { application, name, actions, metadata } = line;
                 Entry::ApplicationPrivilege(ApplicationPrivilege { application, name, actions, metadata })
             }
+            Line::OpaqueKeyPepper(pepper) => Entry::OpaqueKeyPepper(pepper),
             // Such an id could not be shown, and no service ever drew one.
             Line::ApiKey(key) if key.id.as_str().contains(char::is_control) => {
                 return Err(InvalidEntry { part: "id" });

@@ -1,6 +1,6 @@
 use super::*;
 
-const HEADER: &str = r#"{"format":"latchkey-export","version":2,"epoch":"e","at":1767225600000}"#;
+const HEADER: &str = r#"{"format":"latchkey-export","version":3,"epoch":"e","at":1767225600000}"#;
 const RESERVED: &str = r#"{"reserved_user":{"username":"elastic","password_hash":null,"enabled":true}}"#;
 const KEY: &str = r#"{"api_key":{"id":"a","salt":"AwMDAwMDAwMDAwMDAwMDAw==","digest":"AwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAwM=","name":"n","owner":{"username":"u","realm":"r","realm_type":null,"full_name":null,"email":null,"metadata":{}},"creation":1,"expiration":2,"invalidation":null,"role_descriptors":{},"limited_by":{"r":{"cluster":["all"],"indices":[],"applications":[],"run_as":[],"metadata":{},"transient_metadata":{"enabled":true}}},"metadata":{"x":[1.5]},"roles_vouched":true,"metadata_vouched":true}}"#;
 const END: &str =
@@ -19,7 +19,7 @@ fn read(text: &str) -> Result<usize, String> {
 
 /// A file of version 1, in which nothing was said of who vouches.
 fn of_version_1(key: &str) -> String {
-    let header = HEADER.replace("\"version\":2", "\"version\":1");
+    let header = HEADER.replace("\"version\":3", "\"version\":1");
     let key = key.replace(r#","roles_vouched":true,"metadata_vouched":true"#, "");
     text(&[&header, RESERVED, &key, END])
 }
@@ -57,7 +57,7 @@ fn reads_the_format_of_version_1() {
 
 #[test]
 fn names_the_line_that_is_wrong_and_never_quotes_it() {
-    let later = HEADER.replace("\"version\":2", "\"version\":3,\"more\":true");
+    let later = HEADER.replace("\"version\":3", "\"version\":4,\"more\":true");
     let bad_salt = KEY.replace("AwMDAwMDAwMDAwMDAwMDAw==", "hunter2");
     let bad_hash = RESERVED.replace("null", "\"hunter2\"");
     let unknown_field = KEY.replace("\"expiration\"", "\"hunter2\"");
@@ -67,7 +67,7 @@ fn names_the_line_that_is_wrong_and_never_quotes_it() {
         (&[][..], "line 1: does not begin an export of Latchkey"),
         (&["hunter2"], "line 1: does not begin an export of Latchkey"),
         (&[KEY], "line 1: does not begin an export of Latchkey"),
-        (&[&later], "line 1: is of version 3 of the format; this Latchkey reads 1 to 2"),
+        (&[&later], "line 1: is of version 4 of the format; this Latchkey reads 1 to 3"),
         (&[HEADER], "line 2: the file ends here, before the line that counts its entries"),
         (&[HEADER, RESERVED, KEY], "line 4: the file ends here, before the line that counts its entries"),
         (&[HEADER, "{\"role\":{\"name\":\"hunter2"], "line 2: is not JSON, at column "),

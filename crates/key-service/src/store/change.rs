@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_budget::Principal;
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, OpaqueKeyPepper, UnixMillis};
 use tracing::Span;
 
 use crate::audit::ChangeEvent;
@@ -34,6 +34,9 @@ pub(super) struct Change {
 pub(super) enum Verb {
     /// Add keys, all or none.
     Add(Vec<StoredKey>),
+    /// Add keys that were made elsewhere, all or none. Where ids of them were made with a pepper, the store must have
+    /// that one, or none yet.
+    Import(Vec<StoredKey>, Option<OpaqueKeyPepper>),
     /// End keys, for ever: so many at most.
     Invalidate(KeyFilter, usize),
     /// Remove some of the keys that were dead at this moment.
@@ -74,7 +77,7 @@ impl Change {
 
     /// The keys that it adds.
     pub(super) fn added(&self) -> &[StoredKey] {
-        if let Verb::Add(keys) = &self.verb { keys } else { &[] }
+        if let Verb::Add(keys) | Verb::Import(keys, _) = &self.verb { keys } else { &[] }
     }
 
     /// The ids of the keys that it ends, as far as it names them.
@@ -85,7 +88,7 @@ impl Change {
     /// How many keys it is about; [`usize::MAX`] when only the store can tell.
     pub(super) fn keys(&self) -> usize {
         match &self.verb {
-            Verb::Add(keys) => keys.len(),
+            Verb::Add(keys) | Verb::Import(keys, _) => keys.len(),
             Verb::Invalidate(KeyFilter { ids: Some(ids), .. }, _) | Verb::Update(ids, _) => ids.len(),
             Verb::Rotate(_) => 1,
             Verb::Invalidate(..) | Verb::RemoveDead(_) => usize::MAX,
@@ -110,7 +113,7 @@ impl Change {
     /// How many bytes of text it writes at most, as JSON. A change that only invalidates keys writes none.
     pub(super) fn written_len(&self) -> usize {
         match &self.verb {
-            Verb::Add(keys) => keys.iter().map(StoredKey::written_len).sum(),
+            Verb::Add(keys) | Verb::Import(keys, _) => keys.iter().map(StoredKey::written_len).sum(),
             Verb::Update(ids, to) => to.written_len().saturating_mul(ids.len()),
             // The texts of a key that is rotated are written again, and it alone is.
             Verb::Invalidate(..) | Verb::RemoveDead(_) | Verb::Rotate(_) => 0,

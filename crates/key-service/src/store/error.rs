@@ -13,6 +13,9 @@ pub enum StoreError {
     /// A key with this id exists.
     #[error("a key with this id exists")]
     IdTaken,
+    /// Ids of keys were made with another pepper than the store's.
+    #[error("the store finds opaque keys by another pepper")]
+    OtherPepper,
     /// A text holds the character NUL, which PostgreSQL does not keep.
     #[error("a text holds the character NUL (U+0000), which this store cannot keep")]
     NulInText,
@@ -61,6 +64,7 @@ impl StoreError {
             Self::Damaged(_) => "damaged",
             Self::IdTaken => "id_taken",
             Self::NulInText => "nul_in_text",
+            Self::OtherPepper => "other_pepper",
             Self::TextTooLong => "text_too_long",
             Self::NotAStore => "not_a_store",
             Self::NewerVersion => "newer_version",

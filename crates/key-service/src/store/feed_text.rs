@@ -8,8 +8,8 @@ mod withheld;
 
 use latchkey_key_feed::format_limits::{DIGEST_LEN, SALT_LEN};
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedHead, FeedVersion, KeptSecrets, KeyId, PreviousSecret, RowOutOfOrder, Salt,
-    SecretDigest, UnixMillis, WireKey, WrittenRows,
+    Cursor, Epoch, FeedHead, FeedVersion, KeptSecrets, KeyId, OpaqueKeyPepper, PreviousSecret, RowOutOfOrder,
+    Salt, SecretDigest, UnixMillis, WireKey, WrittenRows,
 };
 
 use crate::store::StoreError;
@@ -134,6 +134,11 @@ impl RowsText {
     /// Bytes of all rows.
     pub(super) fn text_len(&self) -> usize {
         self.written.json_len()
+    }
+
+    /// Tells followers by what they find opaque keys.
+    pub(super) fn set_opaque_key_pepper(&mut self, pepper: Option<OpaqueKeyPepper>) {
+        self.written.set_opaque_key_pepper(pepper);
     }
 
     /// Adds what an application has registered, which must come after the applications so far.

@@ -16,6 +16,7 @@ pub(super) mod group;
 pub(super) mod import;
 pub(super) mod key_rows;
 mod migrations;
+pub(super) mod opaque_key_rows;
 pub(super) mod postgres;
 mod precondition_check;
 mod query;

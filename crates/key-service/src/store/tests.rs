@@ -5,6 +5,7 @@ mod epoch;
 mod feed_pages;
 mod groups;
 mod keys;
+mod opaque_keys;
 mod postgres;
 mod precedence;
 mod preconditions;

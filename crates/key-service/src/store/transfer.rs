@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use latchkey_key_feed::{Epoch, KeyId, UnixMillis};
+use latchkey_key_feed::{Epoch, KeyId, OpaqueKeyPepper, UnixMillis};
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
 use tokio::sync::mpsc;
@@ -35,6 +35,8 @@ pub(crate) enum Entry {
     Role(String, Box<RoleDescriptor>),
     /// A privilege that an application has registered.
     ApplicationPrivilege(ApplicationPrivilege),
+    /// By what opaque keys are found. It comes before them.
+    OpaqueKeyPepper(OpaqueKeyPepper),
     /// An API key, alive or dead.
     ApiKey(Box<StoredKey>),
 }
@@ -60,6 +62,11 @@ pub(crate) enum ImportError<E> {
     /// A text of this entry holds the character NUL, which PostgreSQL does not keep.
     #[error("{0} holds the character NUL (U+0000), which PostgreSQL does not keep")]
     NulInText(String),
+    /// The store has opaque keys already, whose ids were made with another pepper than those of the file.
+    #[error(
+        "the store finds its opaque keys by another pepper than that of the file, so nobody would find those of the file"
+    )]
+    OtherPepper,
     /// The store would hold more entries of this kind than it may.
     #[error("there would be more than {count_max} {what}")]
     TooMany {
@@ -106,6 +113,7 @@ impl Entry {
             Self::ReservedUser(username, _) => format!("the reserved user {username}"),
             Self::Role(name, _) => format!("the role {name}"),
             Self::ApplicationPrivilege(privilege) => format!("the application privilege {privilege}"),
+            Self::OpaqueKeyPepper(_) => "the pepper of opaque keys".to_owned(),
             Self::ApiKey(key) => name_of_key(&key.id),
         }
     }
@@ -147,6 +155,7 @@ impl Entry {
             Self::Role(..) => &mut counts.roles,
             Self::ApplicationPrivilege(_) => &mut counts.application_privileges,
             Self::ApiKey(_) => &mut counts.api_keys,
+            Self::OpaqueKeyPepper(_) => return,
         };
         *count += 1;
     }
@@ -252,6 +261,7 @@ pub(crate) async fn import<E>(
             Ok(Added::Later) => {}
             Ok(Added::AlreadyThere) if when_there == WhenThere::Skip => {}
             Ok(Added::AlreadyThere) => return Err(ImportError::AlreadyThere(entry.name())),
+            Err(StoreError::OtherPepper) => return Err(ImportError::OtherPepper),
             Err(StoreError::NulInText) => return Err(ImportError::NulInText(entry.name())),
             Err(error) => return Err(error.into()),
         }
@@ -316,7 +326,7 @@ impl ImportedNames {
             Entry::Role(name, _) => self.roles.push(name.clone()),
             Entry::ApplicationPrivilege(privilege) => self.privileges.push(privilege.to_string()),
             // Keys have events of their own.
-            Entry::ApiKey(_) => {}
+            Entry::ApiKey(_) | Entry::OpaqueKeyPepper(_) => {}
         }
     }
 

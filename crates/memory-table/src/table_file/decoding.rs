@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use latchkey_filter::clock::Moment;
 use latchkey_filter::refresh::TableNumber;
-use latchkey_filter::table::{Generation, Record, Refresh, SharedNames, Unread};
+use latchkey_filter::table::{Generation, Record, Refresh, SharedNames, Unread, opaque_key_pepper};
 use latchkey_key_feed::{Cursor, Epoch, MonotonicMillis, UnixMillis};
 use sha2::{Digest as _, Sha256};
 
@@ -63,8 +63,7 @@ pub(crate) fn decode(
     let places = attachment_shards(shard_bits, names.shape().holds_rights());
     let shards = TableShards {
         bits: shard_bits,
-        keys: built(&keys, 1 << shard_bits, footer.cursor, &|record| record.found().is_some())
-            .ok_or(Unusable::Damaged)?,
+        keys: built(&keys, 1 << shard_bits, footer.cursor, &stands_among_keys).ok_or(Unusable::Damaged)?,
         attachments: built(&attachments, places, footer.cursor, &|record| record.attachment().is_some())
             .ok_or(Unusable::Damaged)?,
     };
@@ -82,6 +81,14 @@ pub(crate) fn decode(
         rights_written: 0,
     };
     Ok(Decoded { shards, standing, number: footer.number })
+}
+
+/// Whether it is the record of a key, or the one by which opaque keys are found.
+fn stands_among_keys(record: &Record<'_>) -> bool {
+    match record.found() {
+        Some(_) => true,
+        None => record.id().is_empty() && record.attachment().and_then(opaque_key_pepper).is_some(),
+    }
 }
 
 pub(super) fn check_head(head: &[u8], names: &SharedNames) -> Result<(), Unusable> {

@@ -28,6 +28,7 @@ fn pieces(text: &str) -> (Result<FeedHead, InvalidFeedPage>, Vec<String>) {
     let head = FeedHead::read_parts(text.as_bytes(), Cursor(6), &mut |part| {
         pieces.push(match part {
             WirePart::Application(it) => format!("{} {}", it.application, it.privileges.is_some()),
+            WirePart::OpaqueKeyPepper(pepper) => format!("pepper {}", &*pepper.to_base64()),
             WirePart::Rights { index, json } => format!("{index} {}", String::from_utf8_lossy(json)),
             WirePart::Row(WireRow { id, state: WireState::Live(key), .. }) => {
                 format!("{id} {:?}", key.rights)
@@ -46,6 +47,36 @@ fn in_order(body: &Value) -> String {
         ["epoch", "version", "cursor", "purged", "total", "more", "reset", "applications", "rights", "keys"];
     let fields = FIELDS.into_iter().filter_map(|name| Some(format!("\"{name}\":{}", body.get(name)?)));
     format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn by_what_opaque_keys_are_found_stands_before_the_rows_in_both_versions() {
+    let (pepper, text) =
+        (OpaqueKeyPepper::from_bytes([1; 32]), "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
+    for body in [
+        body(),
+        json!({"epoch": "e", "cursor": 9, "purged": 0, "total": 0, "more": false, "reset": false, "keys": []}),
+    ] {
+        let with =
+            |value: &str| in_order(&body).replacen('{', &format!("{{\"opaque_key_pepper\":{value},"), 1);
+        let (head, told) = pieces(&with(&format!("\"{text}\"")));
+        assert_eq!((head.is_ok(), told[0].as_str()), (true, format!("pepper {text}").as_str()));
+        for value in
+            ["null", "\"\"", "\"AAAA\"", "1", &format!("\"{text}\",\"opaque_key_pepper\":\"{text}\"")]
+        {
+            assert!(pieces(&with(value)).0.is_err(), "{value}");
+        }
+        let late = in_order(&body);
+        let late = format!("{},\"opaque_key_pepper\":\"{text}\"}}", &late[..late.len() - 1]);
+        assert!(pieces(&late).0.is_err(), "a row could name it before");
+        let written = FeedPageWithRights::parse(in_order(&body).as_bytes(), Cursor(6)).unwrap();
+        let [one, two] = [written.page.to_json_with(Some(&pepper)), written.to_json_with(Some(&pepper))];
+        for page in [one.unwrap(), two.unwrap()] {
+            assert!(
+                String::from_utf8(page).unwrap().contains(&format!(",\"opaque_key_pepper\":\"{text}\","))
+            );
+        }
+    }
 }
 
 #[test]

@@ -7,13 +7,13 @@ use latchkey_key_feed::Epoch;
 use tokio::sync::mpsc::Sender;
 
 use crate::store::StoreError;
-use crate::store::sql::SqlStore;
 use crate::store::sql::directory_rows::application_privilege;
 use crate::store::sql::directory_rows::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{KEY_COLUMNS, Row};
 use crate::store::sql::transaction::{Transaction, in_time};
 use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
+use crate::store::sql::{SqlStore, opaque_key_rows};
 use crate::store::transfer::Entry;
 
 /// A transaction that reads everything.
@@ -56,6 +56,11 @@ impl Export {
         let privileges = "select application, name, actions, metadata from application_privilege order by application, name";
         let privilege = |row: &Row| Ok(Entry::ApplicationPrivilege(application_privilege(row)?));
         self.send(privileges, privilege, entries).await?;
+        let pepper = |row: &Row| {
+            let pepper = opaque_key_rows::of_row(row)?.ok_or(StoreError::Corrupt("pepper of opaque keys"))?;
+            Ok(Entry::OpaqueKeyPepper(pepper))
+        };
+        self.send(opaque_key_rows::PEPPER, pepper, entries).await?;
         let key = |row: &Row| Ok(Entry::ApiKey(Box::new(row.stored_key()?)));
         self.send(format!("select {KEY_COLUMNS} from {KEYS_WITH_USAGE} order by api_key.rowid"), key, entries)
             .await

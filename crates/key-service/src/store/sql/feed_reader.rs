@@ -1,12 +1,13 @@
 //! The keys in the order of their latest change.
 
-use latchkey_key_feed::{Cursor, Epoch, FeedHead, FeedVersion, KeyId, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, FeedHead, FeedVersion, KeyId, OpaqueKeyPepper, UnixMillis};
 
 use crate::store::feed_text::{FeedText, RowsText};
 use crate::store::sql::SqlStore;
 use crate::store::sql::application_rows::{ChangedApplications, changed_between};
 use crate::store::sql::feed_batches::number;
 use crate::store::sql::feed_rows::{Wanted, changes_after};
+use crate::store::sql::opaque_key_rows;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, millis};
 use crate::store::sql::transaction::{Transaction, in_time};
@@ -18,6 +19,7 @@ pub(in crate::store) struct FeedState {
     pub(in crate::store) latest: Cursor,
     purged_through: Cursor,
     keys_live: u64,
+    opaque_key_pepper: Option<OpaqueKeyPepper>,
 }
 
 pub(in crate::store) async fn latest_state(database: &SqlStore) -> Result<FeedState, StoreError> {
@@ -40,8 +42,10 @@ pub(in crate::store) async fn feed_page(
         return Ok(state.reset(version));
     }
     let span = Span { after, through: state.latest, rows_max, version };
+    let pepper = state.opaque_key_pepper.clone();
     let mut page = state.page(version);
     (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
+    page.rows.set_opaque_key_pepper(pepper);
     page.head.more = page.head.cursor < page.latest;
     Ok(page)
 }
@@ -59,9 +63,11 @@ pub(in crate::store) async fn feed_page_through(
         return Ok(state.reset(version));
     }
     let through = after.max(through);
+    let pepper = state.opaque_key_pepper.clone();
     let mut page = state.page(version);
     let span = Span { after, through, rows_max, version };
     (page.rows, page.head.cursor) = span.read(&mut snapshot, page.latest).await?;
+    page.rows.set_opaque_key_pepper(pepper);
     page.head.more = page.head.cursor < through;
     page.head.ended = !page.head.more;
     Ok(page)
@@ -187,7 +193,8 @@ async fn rows_between(
     u32::try_from(count.min(limit)).map_err(|_| StoreError::Corrupt("number of changes"))
 }
 
-const FEED_STATE: &str = "select epoch, seq, purged_through, keys_live from feed_state";
+const FEED_STATE: &str = "select epoch, seq, purged_through, keys_live,
+    (select pepper from opaque_key_pepper) as opaque_key_pepper from feed_state";
 
 fn feed_state(row: &Row) -> Result<FeedState, StoreError> {
     Ok(FeedState {
@@ -196,5 +203,6 @@ fn feed_state(row: &Row) -> Result<FeedState, StoreError> {
         purged_through: row.cursor("purged_through")?,
         keys_live: u64::try_from(row.get::<i64>("keys_live")?)
             .map_err(|_| StoreError::Corrupt("number of keys"))?,
+        opaque_key_pepper: opaque_key_rows::of_row(row)?,
     })
 }

@@ -9,7 +9,9 @@ use std::slice;
 use crate::store::change::{Change, Done, Verb};
 use crate::store::sql::query::Query;
 use crate::store::sql::transaction::Transaction;
-use crate::store::sql::{ChangeLock, SqlStore, key_rows, precondition_check, removal_rows, update_rows};
+use crate::store::sql::{
+    ChangeLock, SqlStore, key_rows, opaque_key_rows, precondition_check, removal_rows, update_rows,
+};
 use crate::store::{KeyFilter, StoreError};
 use crate::traces;
 
@@ -93,6 +95,7 @@ async fn write(transaction: &mut Transaction, changes: &[Change]) -> Result<Vec<
     .await?;
     match &first.verb {
         Verb::Add(_) => key_rows::add(transaction, changes).await,
+        Verb::Import(_, pepper) => opaque_key_rows::import(transaction, changes, pepper.as_ref()).await,
         Verb::Invalidate(..) => key_rows::invalidate(transaction, changes).await,
         Verb::RemoveDead(dead_since) => {
             Ok(vec![removal_rows::remove_dead_keys(transaction, *dead_since, &first.event).await?])

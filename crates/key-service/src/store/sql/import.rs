@@ -16,6 +16,7 @@ use crate::store::sql::application_rows::note_changes;
 use crate::store::sql::directory_rows::{insert_application_privilege, rows_in, write_directory_event};
 use crate::store::sql::edge_rows::begin_knowing_edges;
 use crate::store::sql::key_rows::{INSERT_KEYS, key_values};
+use crate::store::sql::opaque_key_rows::settle;
 use crate::store::sql::query::Query;
 use crate::store::sql::row::{Row, cursor, json_text};
 use crate::store::sql::transaction::Transaction;
@@ -124,6 +125,10 @@ impl Import {
     pub(in crate::store) async fn add(&mut self, entry: &Entry) -> Result<Added, StoreError> {
         let mut statement = match entry {
             Entry::ApiKey(key) => return self.add_key(key),
+            Entry::OpaqueKeyPepper(pepper) => {
+                settle(&mut self.change, pepper).await?;
+                return Ok(Added::Yes);
+            }
             Entry::ApplicationPrivilege(privilege) => insert_application_privilege(privilege)?,
             Entry::ReservedUser(username, user) => insert_reserved_user(username, user),
             Entry::Role(name, role) => Query::new("insert into native_role (name, descriptor) values (?, ?)")

@@ -42,6 +42,7 @@ pub(super) fn sqlite() -> Migrator {
         (13, "creation order", include_str!("../../../migrations/sqlite/0013_creation_order.sql")),
         (14, "service accounts", include_str!("../../../migrations/sqlite/0014_service_accounts.sql")),
         (15, "key usage", include_str!("../../../migrations/sqlite/0015_key_usage.sql")),
+        (16, "opaque keys", include_str!("../../../migrations/sqlite/0016_opaque_keys.sql")),
     ])
 }
 
@@ -62,6 +63,7 @@ pub(super) fn postgres() -> Migrator {
         (13, "creation order", include_str!("../../../migrations/postgres/0013_creation_order.sql")),
         (14, "service accounts", include_str!("../../../migrations/postgres/0014_service_accounts.sql")),
         (15, "key usage", include_str!("../../../migrations/postgres/0015_key_usage.sql")),
+        (16, "opaque keys", include_str!("../../../migrations/postgres/0016_opaque_keys.sql")),
     ])
 }
 

@@ -1,0 +1,9 @@
+-- Keys that are one opaque text are found by a keyed digest of the text.
+
+-- No row, or one from the first such key on: the key of that digest, which never changes.
+create table opaque_key_pepper (
+    -- Always 1, so that there is one row at most.
+    singleton bigint primary key check (singleton = 1),
+    -- Random bytes.
+    pepper bytea not null check (octet_length(pepper) = 32)
+);
