@@ -389,7 +389,7 @@ fn the_documents_examples_are_accepted() {
         [include_str!("../../docs/configuration.md"), include_str!("../../docs/native.md")];
     let blocks = DOCUMENTS.iter().flat_map(|document| document.split("```json\n").skip(1));
     let examples: Vec<&str> = blocks.filter_map(|rest| rest.split("```").next()).collect();
-    assert_eq!(examples.len(), 5);
+    assert_eq!(examples.len(), 6);
     for example in examples {
         let mut example: Value = serde_json::from_str(example).unwrap();
         // Some show a part alone.

@@ -94,6 +94,7 @@ pub fn app(service: Service) -> Router {
 /// What Elasticsearch does not have.
 fn latchkey_routes() -> Router<SharedService> {
     Router::new()
+        .route("/_latchkey/api_key/_import", post(api_key::import))
         .route("/_latchkey/edges", get(edge_endpoints::list))
         .route("/_latchkey/edges/_api_key/{id}", delete(edge_endpoints::forget_key))
         .route("/_latchkey/edges/{name}", delete(edge_endpoints::forget_name))

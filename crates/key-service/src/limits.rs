@@ -172,6 +172,16 @@ pub const KEYS_SCANNED_AHEAD: usize = 64;
 /// have no number, only a length.
 pub const KEYS_GRANTED_MAX: usize = 1_000;
 
+/// Longest file of keys that the command line reads to bring them along, in bytes: some hundred thousand keys.
+pub const KEY_FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
+
+/// Most keys that one request may bring along, as many as one may grant.
+pub const KEYS_IMPORTED_MAX: usize = 1_000;
+
+/// Least strength of a key that is brought along, in bits by its length and alphabet. What can be tried at a thousand
+/// million digests a second is not found in the age of the universe; a UUID has more.
+pub const KEY_STRENGTH_BITS_MIN: u32 = 96;
+
 /// Most keys that one request may update: what Elasticsearch finds at once (`index.max_result_window`). They
 /// are changed in parts of [`GROUP_KEYS_MAX`] keys or [`GROUP_LEN_MAX`] bytes, between which other changes
 /// are made.

@@ -7,6 +7,7 @@ pub(crate) mod authorization;
 pub mod credential;
 pub mod jwt;
 pub(crate) mod key_permission;
+pub(crate) mod key_strength;
 pub mod login_throttle;
 pub mod password;
 pub mod password_cache;

@@ -21,7 +21,7 @@ pub(crate) mod key_size;
 mod ledger;
 pub mod location;
 mod lookups;
-mod opaque_keys;
+pub(crate) mod opaque_keys;
 pub(crate) mod removal;
 mod replicas;
 pub(crate) mod rotation;

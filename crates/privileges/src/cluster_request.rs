@@ -108,6 +108,10 @@ pub const GET_BUILTIN_PRIVILEGES: &str = "cluster:admin/xpack/security/privilege
 /// The action of listing edges. Latchkey's own. It shows no secret, so `monitor` is enough.
 pub const GET_EDGES: &str = "cluster:monitor/latchkey/edges";
 
+/// The action of bringing keys along for any user. Latchkey's own. It belongs to security, because whoever brings a key
+/// along knows it.
+pub const IMPORT_KEYS: &str = "cluster:admin/xpack/security/latchkey/import_api_keys";
+
 /// The action of forgetting edges. It belongs to security, because no revocation waits for a forgotten edge.
 pub const FORGET_EDGES: &str = "cluster:admin/xpack/security/key_feed/forget_edges";
 
@@ -137,7 +141,7 @@ pub const CREATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_c
 pub const UPDATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
 
 /// The actions of all requests.
-pub const ACTIONS: [&str; 44] = [
+pub const ACTIONS: [&str; 45] = [
     AUTHENTICATE,
     "cluster:admin/xpack/security/api_key/grant/bulk",
     "cluster:admin/xpack/security/api_key/bulk_update",
@@ -172,6 +176,7 @@ pub const ACTIONS: [&str; 44] = [
     GET_BUILTIN_PRIVILEGES,
     GET_EDGES,
     FORGET_EDGES,
+    IMPORT_KEYS,
     CLEAR_PRIVILEGES_CACHE,
     CLEAR_REALM_CACHE,
     CLEAR_ROLES_CACHE,

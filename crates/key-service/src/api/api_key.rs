@@ -4,6 +4,8 @@ mod clone;
 mod create;
 pub(super) mod cross_cluster;
 mod grant;
+mod import;
+mod import_request;
 mod invalidate;
 mod issuing;
 mod key_request;
@@ -17,6 +19,7 @@ mod update;
 pub(super) use clone::clone;
 pub(super) use create::create;
 pub(super) use grant::{bulk_grant, grant};
+pub(super) use import::import;
 pub(super) use invalidate::invalidate;
 pub(super) use list::list;
 pub(super) use query::query;
@@ -45,6 +48,7 @@ pub(super) fn read_by_every_route(body: &Node) -> Vec<Result<(), ErrorCause>> {
         create::read(body).map(drop),
         grant::read(body).and_then(|(grant, problems, _)| granted((grant, problems))),
         grant::read_bulk(body).and_then(|(grant, problems, _)| granted((grant, problems))),
+        import_request::read(body).map(drop),
         invalidate::read(body).and_then(|request| request.validate()),
         rotate::read(Some(body)).and_then(|(validity, _)| validity),
         update::read(String::new(), Some(body)).and_then(|(validity, _)| validity),

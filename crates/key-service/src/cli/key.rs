@@ -3,6 +3,7 @@
 mod check;
 pub(super) mod edge_wait;
 mod hits;
+mod import;
 mod invalidate;
 mod list;
 mod rotate;
@@ -55,6 +56,8 @@ enum AskingCommand {
     Create(CreateArguments),
     /// Make a key for somebody else, whose password or access token is asked for.
     Grant(GrantArguments),
+    /// Bring keys along that were made elsewhere: from a list, or of Kong's consumers.
+    Import(import::ImportArguments),
     /// End keys for ever.
     #[command(visible_aliases = ["revoke", "delete"])]
     Invalidate(InvalidateArguments),
@@ -124,6 +127,7 @@ pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
     let report = match command {
         AskingCommand::Create(arguments) => return create(&service, &arguments, as_json),
         AskingCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
+        AskingCommand::Import(arguments) => return import::import(&service, &arguments, as_json),
         AskingCommand::Invalidate(arguments) => return invalidate(&service, &arguments, as_json),
         AskingCommand::List(arguments) => list::list(&service, &arguments, now)?,
         AskingCommand::Rotate(arguments) => return rotate(&service, &arguments, acts_for_another, as_json),

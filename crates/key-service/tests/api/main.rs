@@ -39,6 +39,7 @@ mod health;
 mod hostile_bodies;
 mod invalidate;
 mod jwt;
+mod key_import;
 mod last_page;
 mod lifetimes;
 mod list;

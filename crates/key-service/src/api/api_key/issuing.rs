@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use latchkey_elastic::{ErrorCause, ValidationProblems};
-use latchkey_key_feed::{Cursor, SecretPrefix, UnixMillis};
+use latchkey_key_feed::{Cursor, KeptSecrets, KeyId, SecretPrefix, UnixMillis};
 use latchkey_privileges::cluster_request::ClusterRequest;
 use latchkey_privileges::role_descriptor::RoleDescriptors;
 use latchkey_privileges::vouching::Vouching;
@@ -263,22 +263,28 @@ impl NewKey {
         prefix: Option<&SecretPrefix>,
     ) -> Result<(CreatedKey, StoredKey), ApiError> {
         let (issued, kept) = IssuedKey::draw(randomness, now, prefix).map_err(ApiError::internal)?;
-        let stored = StoredKey {
-            id: issued.id().clone(),
-            secrets: kept,
-            rotation: None,
-            name: self.name.clone(),
-            owner: self.owner.clone(),
-            creation: now,
-            expiration: self.expiration,
-            invalidation: None,
-            role_descriptors: self.role_descriptors.clone(),
-            limited_by: self.limited_by.clone(),
-            metadata: self.metadata.clone(),
-            vouching: self.vouching,
-            usage: KeyUsage::default(),
-        };
+        let stored = self.clone().into_stored(issued.id().clone(), kept, now);
         Ok((CreatedKey::new(&issued, self.name.clone(), self.expiration), stored))
+    }
+
+    /// The key under this id, with what is kept of its secrets.
+    pub(super) fn into_stored(self, id: KeyId, secrets: KeptSecrets, now: UnixMillis) -> StoredKey {
+        let Self { name, owner, expiration, role_descriptors, limited_by, metadata, vouching } = self;
+        StoredKey {
+            id,
+            secrets,
+            rotation: None,
+            name,
+            owner,
+            creation: now,
+            expiration,
+            invalidation: None,
+            role_descriptors,
+            limited_by,
+            metadata,
+            vouching,
+            usage: KeyUsage::default(),
+        }
     }
 }
 
