@@ -2,9 +2,8 @@
 //!
 //! Its methods speak of keys, never of rows. A change takes the next sequence numbers from the store's
 //! counter and writes the keys and its audit event, all or nothing. It is on disk before anybody is told of
-//! it. Changes that come at the same time share a transaction (`group_commit`). A change runs to its end even
-//! when the caller goes away, and then wakes those who wait for changes. Only the submodules of this one know
-//! which database it is.
+//! it. Changes that come at the same time share a transaction (`group_commit`). A change runs to its end even when
+//! the caller goes away, and then wakes those who wait. Only the submodules of this one know which database it is.
 
 pub(crate) mod audit_trail;
 pub(crate) mod change;
