@@ -121,15 +121,25 @@ fn the_keys_of_a_service_account_stop_at_the_edge_while_it_is_disabled() {
     let made = stack.key_service.client().send(request).unwrap().json().unwrap();
     let encoded = made["encoded"].as_str().unwrap();
     secrecy::watch_credential(encoded);
-    await_identity(&stack, "/of-account", encoded, ["team-orders", "native", "", "orders_reader"]);
+    await_identity(
+        &stack,
+        "/of-account",
+        encoded,
+        ["team-orders", "native", "orders_reader", "orders_reader"],
+    );
 
+    let ask = |method: &str, path: &str| {
+        let request = Request::new(method, &format!("{path}?wait_for_edges=20s"));
+        let answer = stack.key_service.client().send(request).unwrap();
+        assert_eq!(answer.status, 200, "{method} {path}: {}", answer.text());
+        assert_eq!(answer.json().unwrap()["edges"]["complete"], true, "{}", answer.text());
+    };
     let set = |verb: &str| {
-        let answer = administer(&stack, "PUT", &format!("{account}/{verb}?wait_for_edges=20s"), &json!({}));
-        assert_eq!(answer["edges"]["complete"], true, "{answer}");
+        ask("PUT", &format!("{account}/{verb}"));
         stack.ask(&Request::get("/of-account").api_key(encoded)).unwrap().status
     };
     assert_eq!(set("_disable"), 401, "at once, because the answer waited for the edge");
     assert_eq!(set("_enable"), 200);
-    administer(&stack, "DELETE", &format!("{account}?wait_for_edges=20s"), &json!({}));
+    ask("DELETE", account);
     assert_eq!(stack.ask(&Request::get("/of-account").api_key(encoded)).unwrap().status, 401);
 }

@@ -178,6 +178,10 @@ pub const KEY_FILE_LEN_MAX: u64 = 64 * 1024 * 1024;
 /// Most keys that one request may bring along, as many as one may grant.
 pub const KEYS_IMPORTED_MAX: usize = 1_000;
 
+/// Most bytes that the keys of one import come to with what their owners may do, as JSON. Each key is written with all of
+/// it. A thousand keys of owners whose roles have 16 KiB are more than most fleets bring along.
+pub const IMPORTED_RIGHTS_LEN_MAX: usize = 16 * 1024 * 1024;
+
 /// Least strength of a key that is brought along, in bits by its length and alphabet. What can be tried at a thousand
 /// million digests a second is not found in the age of the universe; a UUID has more.
 pub const KEY_STRENGTH_BITS_MIN: u32 = 96;

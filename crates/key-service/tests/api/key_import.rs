@@ -158,3 +158,31 @@ async fn only_whoever_manages_security_brings_keys_along() {
         assert_eq!(service.user(username).post(PATH, &body).await.status, StatusCode::OK, "{username}");
     }
 }
+
+// Each key is written with all that its owner may do.
+#[tokio::test]
+async fn keys_of_owners_with_long_roles_come_a_few_at_a_time() {
+    let service = Service::new().await;
+    let long = json!({"cluster": ["monitor"], "metadata": {"text": "x".repeat(900 * 1024)}}).to_string();
+    assert_eq!(service.elastic().put("/_security/role/long", &long).await.status, StatusCode::OK);
+    let user = json!({"service_account": true, "roles": ["long"]}).to_string();
+    assert_eq!(service.elastic().put("/_security/user/team", &user).await.status, StatusCode::OK);
+    let keys = |count: usize| -> Vec<Value> {
+        let key = |number| json!({"key": format!("k{number}:{SECRET}"), "owner": "team", "name": "brought"});
+        (0..count).map(key).collect()
+    };
+    let refused = import(&service, &keys(19)).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    assert!(refused.text.contains("bring fewer along at a time"), "{}", refused.text);
+    assert_eq!(import(&service, &keys(2)).await.json()["imported"], 2);
+}
+
+#[tokio::test]
+async fn a_dry_run_counts_no_key_that_has_a_mistake() {
+    let service = Service::new().await;
+    let mut ended = key(&format!("ended:{SECRET}"));
+    ended["expiration"] = json!(0);
+    let body = json!({"keys": [ended, key(&format!("good:{SECRET}"))]}).to_string();
+    let told = service.user("security").post(&format!("{PATH}?dry_run=true"), &body).await.json();
+    assert_eq!((&told["imported"], &told["mistakes"][0]["key"]), (&json!(1), &json!(0)));
+}

@@ -310,3 +310,35 @@ async fn keys_of_a_user_go_on_working() {
     assert_eq!(statuses(&service, &[made]).await, [200]);
     assert_eq!(service.elastic().put_nothing("/_security/user/bob/_enable").await.text, "{}");
 }
+
+// Whoever writes roles by a program says nothing of `enabled`.
+#[tokio::test]
+async fn a_change_of_roles_lets_no_suspended_key_work_again() {
+    let service = service().await;
+    let keys = keys(&service).await;
+    service.elastic().put_nothing(&format!("{TEAM}/_disable")).await;
+    assert_eq!(statuses(&service, &keys).await, [401, 401]);
+    let roles = r#"{"roles":["orders_reader"]}"#;
+    assert_eq!(service.elastic().put(TEAM, roles).await.status, StatusCode::OK);
+    assert_eq!(statuses(&service, &keys).await, [401, 401]);
+    let shown = service.elastic().get(TEAM).await.json();
+    assert_eq!(shown["team-orders"]["enabled"], false);
+    let enabled = r#"{"roles":["orders_reader"],"enabled":true}"#;
+    assert_eq!(service.elastic().put(TEAM, enabled).await.status, StatusCode::OK);
+    assert_eq!(statuses(&service, &keys).await, [200, 200]);
+}
+
+#[tokio::test]
+async fn an_account_that_is_made_disabled_suspends_what_somebody_of_its_name_has_left() {
+    let service = service().await;
+    let elastic = service.elastic();
+    elastic.put("/_security/role/own", r#"{"cluster":["manage_own_api_key"]}"#).await;
+    let zed = json!({"password": PASSWORD, "roles": ["own"]}).to_string();
+    elastic.put("/_security/user/zed", &zed).await;
+    let left = [service.basic("zed", PASSWORD).make(r#"{"name":"left"}"#).await];
+    assert_eq!(elastic.delete("/_security/user/zed?with_keys=false", "").await.status, StatusCode::OK);
+    assert_eq!(statuses(&service, &left).await, [200], "as in Elasticsearch");
+    let account = r#"{"service_account":true,"enabled":false,"roles":["own"]}"#;
+    assert_eq!(elastic.put("/_security/user/zed", account).await.status, StatusCode::OK);
+    assert_eq!(statuses(&service, &left).await, [401]);
+}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use axum::response::Response;
 use futures_util::future::join_all;
-use latchkey_elastic::ValidationProblems;
+use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::format_limits::{OPAQUE_KEY_PEPPER_LEN, SALT_LEN};
 use latchkey_key_feed::{
     KeptSecrets, KeyId, KeySecret, OpaqueKeyPepper, Salt, SecretDigest, SecretUsed, UnixMillis,
@@ -27,13 +27,14 @@ use crate::api::call::request_body::RequestBody;
 use crate::api::call::{Allowed, Incoming};
 use crate::api::edge_wait::{AskedWait, EdgesAnswer, edges_reached};
 use crate::api::error::ApiError;
-use crate::limits::KEY_ID_DRAWS_MAX;
+use crate::limits::{IMPORTED_RIGHTS_LEN_MAX, KEY_ID_DRAWS_MAX};
 use crate::model::precondition::Precondition;
 use crate::model::stored_key::{KeyOwner, StoredKey};
 use crate::randomness::{Randomness, draw};
 use crate::security::authentication::Subject;
 use crate::settings::KeyPolicy;
 use crate::store::key_entry::KeyEntry;
+use crate::store::written_len::json_len;
 use crate::store::{StoreError, opaque_keys};
 
 /// What was done, or in a dry run what would be.
@@ -130,11 +131,30 @@ pub(in crate::api) async fn import(mut call: Incoming<RequestBody>) -> Result<Re
 }
 
 /// The users who are named, and what each may do now.
+///
+/// # Errors
+///
+/// 400 when that comes to too much with every key, which has it all: before any of it is copied.
 async fn owners(call: &Allowed, request: &ImportRequest) -> Result<Owners, ApiError> {
     let mut owners = Owners::new();
-    for key in &request.keys {
-        if !owners.contains_key(&key.owner) {
-            owners.insert(key.owner.clone(), owner(call, &key.owner).await?);
+    let (mut lens, mut len) = (HashMap::new(), 0_usize);
+    for ImportedKey { owner: username, .. } in &request.keys {
+        if !owners.contains_key(username) {
+            let owner = owner(call, username).await?;
+            lens.insert(
+                username,
+                owner
+                    .as_ref()
+                    .map_or(0, |owner| json_len(&owner.limited_by) + json_len(&owner.owner.metadata)),
+            );
+            owners.insert(username.clone(), owner);
+        }
+        len = len.saturating_add(lens.get(username).copied().unwrap_or_default());
+        if len > IMPORTED_RIGHTS_LEN_MAX {
+            let reason = format!(
+                "the keys come to more than {IMPORTED_RIGHTS_LEN_MAX} bytes with the roles of their owners: bring fewer along at a time"
+            );
+            return Err(ErrorCause::illegal_argument(reason).into());
         }
     }
     Ok(owners)
@@ -200,8 +220,9 @@ impl Plan {
     }
 
     fn note(&mut self, place: usize, looked_at: Option<(StoredKey, Outcome)>, problems: Vec<String>) {
+        let is_wrong = !problems.is_empty();
         self.mistakes.extend(problems.into_iter().map(|problem| Mistake { key: place, problem }));
-        let Some((key, result)) = looked_at else { return };
+        let Some((key, result)) = looked_at.filter(|_| !is_wrong) else { return };
         let (id, name, owner) = (key.id.to_string(), key.name.clone(), key.owner.username.clone());
         self.keys.push(KeyAnswer { id, name, owner, result });
         if result == Outcome::Imported {

@@ -23,6 +23,7 @@ use crate::api::user::{
 use crate::limits::NATIVE_USERS_MAX;
 use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
 use crate::model::stored_user::{Proof, UserKind, UserProfile};
+use crate::store::StoreError;
 use crate::store::directory::Written;
 use crate::store::directory::users::{KeysOfUser, UserRefusal};
 use crate::store::written_len::are_longer_than;
@@ -65,15 +66,14 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
         None if body.service_account => Proof::ServiceAccount,
         None => Proof::Unchanged,
     };
-    let profile = UserProfile {
-        roles,
-        full_name: body.full_name,
-        email: body.email,
-        metadata: body.metadata,
-        enabled: body.enabled.unwrap_or(true),
-    };
-    let (actor, now) = (call.actor(), call.now());
     let account = account(&call, username, UserKind::Native);
+    let enabled = match body.enabled {
+        Some(enabled) => enabled,
+        None => !is_suspended(&call, &account.username).await?,
+    };
+    let (full_name, email, metadata) = (body.full_name, body.email, body.metadata);
+    let profile = UserProfile { roles, full_name, email, metadata, enabled };
+    let (actor, now) = (call.actor(), call.now());
     let (keys, told, wait) = if profile.enabled {
         (KeysOfUser::Keep, KeysTold::Resumed, request.into_wait())
     } else {
@@ -90,6 +90,13 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     let keys = told_of_keys(&call, left, told, wait).await?;
     let answer = PutAnswer { created: written == Written::Created, keys };
     with_warning(&call, answer::ok(&answer)?, working)
+}
+
+/// Whether it is a service account that is disabled. Who changes its roles does not let its keys work again by that; a user
+/// is enabled by it, as in Elasticsearch.
+async fn is_suspended(call: &Allowed, username: &str) -> Result<bool, StoreError> {
+    let user = call.store.users().native(username).await?;
+    Ok(user.is_some_and(|user| user.is_service_account() && !user.profile.enabled))
 }
 
 fn refused(refusal: UserRefusal, username: &str) -> ErrorCause {

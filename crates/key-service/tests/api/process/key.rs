@@ -31,7 +31,7 @@ fn makes_lists_shows_and_ends_keys() {
     let rows: Vec<Vec<&str>> = listed.lines().map(|line| line.split_whitespace().collect()).collect();
     assert_eq!(
         rows[0],
-        ["ID", "NAME", "OWNER", "REALM", "ROLES", "METADATA", "CREATED", "EXPIRES", "STATUS"]
+        ["ID", "NAME", "OWNER", "REALM", "ROLES", "METADATA", "CREATED", "EXPIRES", "USED", "STATUS"]
     );
     assert_eq!(rows[1][..6], [&id, "ci", "elastic", "reserved", "reader", "team=red"]);
     assert_eq!(rows[1][8], "active");

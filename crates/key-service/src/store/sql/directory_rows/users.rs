@@ -80,7 +80,8 @@ pub(in crate::store) async fn put_user(
     change.execute(put(username, profile, password, exists)?).await?;
     let written = if exists { Written::Updated } else { Written::Created };
     let mut ended = Ended::default();
-    if exists && !profile.enabled {
+    // A new account may have the name of somebody who has left keys behind.
+    if !profile.enabled && (exists || matches!(proof, Proof::ServiceAccount)) {
         ended = revoke_access(&mut change, account, keys, &event).await?;
     } else if password.is_some() {
         ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
