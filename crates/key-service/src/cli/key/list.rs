@@ -84,16 +84,7 @@ pub(super) fn list(
     let json = chosen.as_ref().map_or(answer.text, |keys| json!({"api_keys": keys}).to_string());
     let keys = chosen.unwrap_or_else(|| all.iter().collect());
     let mut table = Table::new(&[
-        "ID",
-        "NAME",
-        "OWNER",
-        "REALM",
-        "ROLES",
-        "METADATA",
-        "CREATED",
-        "EXPIRES",
-        "LAST USED",
-        "STATUS",
+        "ID", "NAME", "OWNER", "REALM", "ROLES", "METADATA", "CREATED", "EXPIRES", "USED", "STATUS",
     ]);
     for key in keys {
         table.row([
