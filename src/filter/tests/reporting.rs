@@ -84,7 +84,8 @@ fn a_service_that_knows_no_reports_is_asked_again_after_a_while_and_what_is_lost
     answer(&edge, first, 400);
     assert_eq!(edge.host.metric(metrics::USAGE_LOST), 1);
     edge.good_request(2);
-    pass(&mut edge, USAGE_REFUSED_MS - USAGE_REPORTED_MS);
+    edge.host.clocks().pass(USAGE_REFUSED_MS - 2 * USAGE_REPORTED_MS);
+    pass(&mut edge, USAGE_REPORTED_MS);
     assert_eq!(reports(&edge).len(), 1);
     report(&mut edge, 2);
 }

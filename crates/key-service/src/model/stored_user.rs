@@ -50,6 +50,22 @@ pub struct UserProfile {
     pub enabled: bool,
 }
 
+/// A profile as it is written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WrittenProfile {
+    /// The profile.
+    pub profile: UserProfile,
+    /// Whether somebody said that the user is enabled, or is not. A service account that is disabled stays so where nobody
+    /// did: its keys do not work again because its roles are written. A user is enabled then, as in Elasticsearch.
+    pub enabled_is_said: bool,
+}
+
+impl From<UserProfile> for WrittenProfile {
+    fn from(profile: UserProfile) -> Self {
+        Self { profile, enabled_is_said: true }
+    }
+}
+
 impl NativeUser {
     /// Whether it owns keys and cannot log in.
     #[must_use]

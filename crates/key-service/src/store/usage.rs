@@ -77,6 +77,25 @@ mod tests {
         assert!(all.all().await.unwrap().iter().all(|key| key.usage.uses == 1));
     }
 
+    // Otherwise every key of a store that is upgraded would look as unused as it is old.
+    #[tokio::test]
+    async fn of_a_key_that_is_older_than_the_counting_it_is_known_since_when_it_is_counted() {
+        let scratch = ScratchStore::new().await;
+        scratch.create("old").await;
+        scratch.store.database.forget_usage().await;
+        let store = scratch.another_opening().await;
+        store
+            .create(crate::store::tests::key("new"), crate::store::tests::actor(), UnixMillis(1))
+            .await
+            .unwrap();
+        let since = async |id: &str| store.find(id).await.unwrap().unwrap().usage.counted_since;
+        // The tests' clock stands at 1970, the database's does not.
+        assert!(since("old").await > Some(UnixMillis(1_700_000_000_000)));
+        assert_eq!(since("new").await, None);
+        add(&store, &[of("old", used(1, 5, None))]).await.unwrap();
+        assert!(since("old").await.is_some(), "a use does not change that");
+    }
+
     #[tokio::test]
     async fn what_is_known_of_a_key_goes_with_it() {
         let scratch = ScratchStore::new().await;

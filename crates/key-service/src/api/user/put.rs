@@ -22,8 +22,7 @@ use crate::api::user::{
 };
 use crate::limits::NATIVE_USERS_MAX;
 use crate::limits::row_limits::DESCRIPTORS_LEN_MAX;
-use crate::model::stored_user::{Proof, UserKind, UserProfile};
-use crate::store::StoreError;
+use crate::model::stored_user::{Proof, UserKind, UserProfile, WrittenProfile};
 use crate::store::directory::Written;
 use crate::store::directory::users::{KeysOfUser, UserRefusal};
 use crate::store::written_len::are_longer_than;
@@ -67,14 +66,11 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
         None => Proof::Unchanged,
     };
     let account = account(&call, username, UserKind::Native);
-    let enabled = match body.enabled {
-        Some(enabled) => enabled,
-        None => !is_suspended(&call, &account.username).await?,
-    };
+    let (enabled, enabled_is_said) = (body.enabled.unwrap_or(true), body.enabled.is_some());
     let (full_name, email, metadata) = (body.full_name, body.email, body.metadata);
     let profile = UserProfile { roles, full_name, email, metadata, enabled };
     let (actor, now) = (call.actor(), call.now());
-    let (keys, told, wait) = if profile.enabled {
+    let (keys, told, wait) = if enabled {
         (KeysOfUser::Keep, KeysTold::Resumed, request.into_wait())
     } else {
         let is_account = body.service_account || is_service_account(&call, &account).await?;
@@ -82,6 +78,7 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
         let (keys, wait) = request.begin(&account, shut_out, &call)?;
         (keys, KeysTold::Suspended, wait)
     };
+    let profile = WrittenProfile { profile, enabled_is_said };
     let written = call.store.users().put(account.clone(), profile, proof, keys, actor, now).await?;
     let (written, left) = written.map_err(|refusal| refused(refusal, &account.username))?;
     let working = left.working;
@@ -90,13 +87,6 @@ pub(in crate::api) async fn put(mut call: Incoming<RequestBody>) -> Result<Respo
     let keys = told_of_keys(&call, left, told, wait).await?;
     let answer = PutAnswer { created: written == Written::Created, keys };
     with_warning(&call, answer::ok(&answer)?, working)
-}
-
-/// Whether it is a service account that is disabled. Who changes its roles does not let its keys work again by that; a user
-/// is enabled by it, as in Elasticsearch.
-async fn is_suspended(call: &Allowed, username: &str) -> Result<bool, StoreError> {
-    let user = call.store.users().native(username).await?;
-    Ok(user.is_some_and(|user| user.is_service_account() && !user.profile.enabled))
 }
 
 fn refused(refusal: UserRefusal, username: &str) -> ErrorCause {

@@ -18,7 +18,7 @@ use crate::audit::Actor;
 use crate::audit::directory_events::DirectoryAction;
 use crate::model::password::PasswordHash;
 use crate::model::realm_name::{RESERVED, RealmName};
-use crate::model::stored_user::{NativeUser, Proof, ReservedUser, UserKind, UserProfile};
+use crate::model::stored_user::{NativeUser, Proof, ReservedUser, UserKind, WrittenProfile};
 use crate::store::scan::Scan;
 use crate::store::sql::directory_rows::users;
 use crate::store::sql::scan::Selection;
@@ -93,14 +93,14 @@ impl Users<'_> {
     pub async fn put(
         self,
         account: Account,
-        profile: UserProfile,
+        profile: impl Into<WrittenProfile>,
         proof: impl Into<Proof>,
         keys: KeysOfUser,
         actor: Actor,
         now: UnixMillis,
     ) -> Result<Result<(Written, KeysLeft), UserRefusal>, StoreError> {
-        let proof = proof.into();
-        let is_enabled = profile.enabled;
+        let (profile, proof) = (profile.into(), proof.into());
+        let is_enabled = profile.profile.enabled;
         let event = event(DirectoryAction::PutUser, vec![account.username.clone()], actor.clone(), now);
         let store = self.0.clone();
         to_the_end(async move {

@@ -12,7 +12,7 @@ use crate::audit::directory_events::{DirectoryAction, DirectoryEvent};
 use crate::audit::token_events::{AuditedTokens, TokenAction, TokenEvent};
 use crate::limits::{KEYS_ENDED_AT_ONCE_MAX, NATIVE_USERS_MAX};
 use crate::model::password::PasswordHash;
-use crate::model::stored_user::{NativeUser, Proof, ReservedUser, UserKind, UserProfile};
+use crate::model::stored_user::{NativeUser, Proof, ReservedUser, UserKind, UserProfile, WrittenProfile};
 use crate::store::StoreError;
 use crate::store::directory::users::{Account, KeysOfUser, ShutOut, UserRefusal};
 use crate::store::directory::{Recorded, Written};
@@ -55,7 +55,7 @@ pub(in crate::store) async fn find_reserved_user(
 pub(in crate::store) async fn put_user(
     database: &SqlStore,
     account: &Account,
-    profile: &UserProfile,
+    WrittenProfile { profile, enabled_is_said }: &WrittenProfile,
     proof: &Proof,
     keys: KeysOfUser,
     event: DirectoryEvent,
@@ -63,10 +63,14 @@ pub(in crate::store) async fn put_user(
     let username = &account.username;
     let mut change =
         begin_change_by(database, ChangeLock::Keys, event.action.into(), &event.actor, event.at).await?;
-    let before = "select password_hash is not null from native_user where username = ?";
+    let before = "select password_hash is not null, enabled from native_user where username = ?";
     let before = change.fetch_optional(Query::new(before).bind(username)).await?;
+    let before = before.map(|row| Ok::<_, StoreError>((row.at(0)?, row.at(1)?))).transpose()?;
     let exists = before.is_some();
-    if let Some(refusal) = refusal_of(before.map(|row| row.scalar()).transpose()?, proof) {
+    // What is suspended is not resumed by whoever says nothing of it.
+    let stays_disabled = !enabled_is_said && before == Some((false, false));
+    let profile = &UserProfile { enabled: profile.enabled && !stays_disabled, ..profile.clone() };
+    if let Some(refusal) = refusal_of(before.map(|(has_password, _)| has_password), proof) {
         return Ok((Err(refusal), None));
     }
     if !exists && rows_in(&mut change, "native_user").await? >= NATIVE_USERS_MAX {
@@ -81,7 +85,7 @@ pub(in crate::store) async fn put_user(
     let written = if exists { Written::Updated } else { Written::Created };
     let mut ended = Ended::default();
     // A new account may have the name of somebody who has left keys behind.
-    if !profile.enabled && (exists || matches!(proof, Proof::ServiceAccount)) {
+    if !profile.enabled && !stays_disabled && (exists || matches!(proof, Proof::ServiceAccount)) {
         ended = revoke_access(&mut change, account, keys, &event).await?;
     } else if password.is_some() {
         ended.tokens = end_tokens_of(&mut change, account, AskedFor::ByItsPassword, &event).await?;
