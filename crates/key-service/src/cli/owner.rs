@@ -55,12 +55,7 @@ struct NameArguments {
 }
 
 #[derive(Debug, Args)]
-struct CreateArguments {
-    #[command(flatten)]
-    owner: NameArguments,
-    /// A role of the owner: no key of it may do more. May be given several times.
-    #[arg(long = "role", value_name = "NAME")]
-    roles: Vec<String>,
+struct DescriptionArguments {
     /// What to call it in full.
     #[arg(long, value_name = "TEXT")]
     full_name: Option<String>,
@@ -70,18 +65,25 @@ struct CreateArguments {
 }
 
 #[derive(Debug, Args)]
+struct CreateArguments {
+    #[command(flatten)]
+    owner: NameArguments,
+    /// A role of the owner: no key of it may do more. May be given several times.
+    #[arg(long = "role", value_name = "NAME")]
+    roles: Vec<String>,
+    #[command(flatten)]
+    description: DescriptionArguments,
+}
+
+#[derive(Debug, Args)]
 struct UpdateArguments {
     #[command(flatten)]
     owner: NameArguments,
     /// A role of the owner, in place of those that it has. May be given several times.
     #[arg(long = "role", value_name = "NAME", required_unless_present_any = ["full_name", "email"])]
     roles: Vec<String>,
-    /// What to call it in full.
-    #[arg(long, value_name = "TEXT")]
-    full_name: Option<String>,
-    /// The email address of whoever answers for it.
-    #[arg(long, value_name = "ADDRESS")]
-    email: Option<String>,
+    #[command(flatten)]
+    description: DescriptionArguments,
 }
 
 #[derive(Debug, Args)]
@@ -137,12 +139,13 @@ pub(super) fn run(arguments: &OwnerArguments) -> Result<(), CommandFailed> {
 }
 
 fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report, CommandFailed> {
-    let CreateArguments { owner: NameArguments { name }, roles, full_name, email } = arguments;
+    let CreateArguments { owner: NameArguments { name }, roles, description } = arguments;
     let place = place_of(name, &[]);
     // The service would replace an account of that name.
     if service.ask(Method::GET, &place, None)?.status != StatusCode::NOT_FOUND {
         return Err(CommandFailed::new(format!("there is a user or an owner {name} already")));
     }
+    let DescriptionArguments { full_name, email } = description;
     let body = json!({"service_account": true, "roles": roles, "full_name": full_name, "email": email});
     let answer = service.ask(Method::PUT, &place, Some(&body))?;
     warn_of_missing_roles(service, "owner", roles);
@@ -151,17 +154,19 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
 
 /// Writes the owner as it is but for what was said. The service keeps nothing that a request leaves out.
 fn update(service: &ServiceClient, arguments: &UpdateArguments) -> Result<Report, CommandFailed> {
-    let UpdateArguments { owner: NameArguments { name }, roles, full_name, email } = arguments;
+    let UpdateArguments { owner: NameArguments { name }, roles, description } = arguments;
     let mut body = known(service, name)?;
     body.remove("username");
+    // Of an owner that somebody disables meanwhile the service leaves it so, where nothing is said of it.
+    body.remove("enabled");
     if let Some(Value::Object(metadata)) = body.get_mut("metadata") {
         // What the service says itself.
         metadata.retain(|name, _| !name.starts_with('_'));
     }
     let said = [
         ("roles", (!roles.is_empty()).then(|| json!(roles))),
-        ("full_name", full_name.as_ref().map(|text| json!(text))),
-        ("email", email.as_ref().map(|text| json!(text))),
+        ("full_name", description.full_name.as_ref().map(|text| json!(text))),
+        ("email", description.email.as_ref().map(|text| json!(text))),
         ("service_account", Some(Value::Bool(true))),
     ];
     for (field, value) in said {
