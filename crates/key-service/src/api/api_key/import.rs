@@ -75,6 +75,8 @@ struct Mistake {
 struct Owner {
     owner: KeyOwner,
     limited_by: RoleDescriptors,
+    /// The bytes of what every key of the owner has of it, as JSON.
+    len: usize,
     precondition: Option<Precondition>,
 }
 
@@ -137,19 +139,12 @@ pub(in crate::api) async fn import(mut call: Incoming<RequestBody>) -> Result<Re
 /// 400 when that comes to too much with every key, which has it all: before any of it is copied.
 async fn owners(call: &Allowed, request: &ImportRequest) -> Result<Owners, ApiError> {
     let mut owners = Owners::new();
-    let (mut lens, mut len) = (HashMap::new(), 0_usize);
+    let mut len = 0_usize;
     for ImportedKey { owner: username, .. } in &request.keys {
         if !owners.contains_key(username) {
-            let owner = owner(call, username).await?;
-            lens.insert(
-                username,
-                owner
-                    .as_ref()
-                    .map_or(0, |owner| json_len(&owner.limited_by) + json_len(&owner.owner.metadata)),
-            );
-            owners.insert(username.clone(), owner);
+            owners.insert(username.clone(), owner(call, username).await?);
         }
-        len = len.saturating_add(lens.get(username).copied().unwrap_or_default());
+        len = len.saturating_add(len_of(owners.get(username)));
         if len > IMPORTED_RIGHTS_LEN_MAX {
             let reason = format!(
                 "the keys come to more than {IMPORTED_RIGHTS_LEN_MAX} bytes with the roles of their owners: bring fewer along at a time"
@@ -158,6 +153,10 @@ async fn owners(call: &Allowed, request: &ImportRequest) -> Result<Owners, ApiEr
         }
     }
     Ok(owners)
+}
+
+fn len_of(owner: Option<&Result<Owner, String>>) -> usize {
+    owner.and_then(|owner| owner.as_ref().ok()).map_or(0, |owner| owner.len)
 }
 
 async fn owner(call: &Allowed, username: &str) -> Result<Result<Owner, String>, ApiError> {
@@ -171,7 +170,8 @@ async fn owner(call: &Allowed, username: &str) -> Result<Result<Owner, String>, 
         return Ok(Err(restricted.reason().to_owned()));
     }
     let owner = KeyOwner::from(&*user);
-    Ok(Ok(Owner { owner, limited_by, precondition: Subject::User(user).precondition() }))
+    let len = json_len(&limited_by) + json_len(&owner.metadata);
+    Ok(Ok(Owner { owner, limited_by, len, precondition: Subject::User(user).precondition() }))
 }
 
 impl Plan {
@@ -198,7 +198,7 @@ impl Plan {
             now,
         };
         let (request, owners) = (Arc::clone(request), Arc::clone(owners));
-        call.question(move |_| {
+        call.question(move |budget| {
             let mut plan = Self { new: Vec::new(), keys: Vec::new(), mistakes: Vec::new(), pepper };
             let mut places = HashMap::new();
             for (place, ((key, credential), there)) in
@@ -211,6 +211,7 @@ impl Plan {
                     problems.push(format!("it is the key of [keys][{first}] again"));
                 }
                 let owner = owners.get(&key.owner);
+                budget.read(len_of(owner))?;
                 let looked_at = looking.look_at(key, owner, credential, there.as_deref(), &mut problems)?;
                 plan.note(place, looked_at, problems);
             }
