@@ -16,8 +16,8 @@ const NEVER: &str = "never";
 /// What a key is besides a name. What is not said stays as it is.
 #[derive(Debug, Args)]
 pub(super) struct KeyTraits {
-    /// When the key ends: after a time from now, such as 30d, 12h or 90m, or never. Without, as the service's
-    /// settings say.
+    /// When the key ends: after a time from now, such as 30d, 12h or 90m, or never. Without, a new key ends
+    /// as the service's settings say, and one that is updated as before.
     #[arg(long, visible_alias = "expires-in", value_name = "DURATION|never", value_parser = duration_or_never)]
     expires: Option<String>,
     /// A JSON file of role descriptors by name: what the key may do. - is stdin.

@@ -13,8 +13,9 @@
 //!     ttl: 86400
 //! ```
 //!
-//! Credentials and groups may also stand beside the consumers, which they then name. What else the file has is passed
-//! over.
+//! Credentials and groups may also stand beside the consumers, which they then name. Other entities and other kinds of
+//! credentials are passed over. A field that consumers or credentials do not have is a mistake: a misspelt `ttl` would make
+//! a key that never ends.
 
 use latchkey_elastic::content::{Node, NodeValue};
 use serde_json::{Map, Value, json};
@@ -27,6 +28,30 @@ use crate::api::body_format::BodyFormat;
 const CONSUMERS: &str = "consumers";
 const CREDENTIALS: &str = "keyauth_credentials";
 const GROUPS: &str = "acls";
+
+/// The fields of a consumer (Kong 3, `kong/db/schema/entities/consumers.lua`, and what plugins and editions add to it).
+const OF_CONSUMERS: [&str; 17] = [
+    "id",
+    "created_at",
+    "updated_at",
+    "username",
+    "custom_id",
+    "tags",
+    "type",
+    "plugins",
+    "groups",
+    "consumer_groups",
+    GROUPS,
+    CREDENTIALS,
+    "basicauth_credentials",
+    "hmacauth_credentials",
+    "jwt_secrets",
+    "oauth2_credentials",
+    "mtls_auth_credentials",
+];
+
+/// The fields of a credential (Kong 3, `kong/plugins/key-auth/daos.lua`).
+const OF_CREDENTIALS: [&str; 6] = ["id", "created_at", "consumer", "key", "ttl", "tags"];
 
 /// What is read of a file.
 struct Reading<'a> {
@@ -66,6 +91,7 @@ pub(super) fn read(
 impl Reading<'_> {
     fn consumers(&mut self, file: &Node) {
         for consumer in entries(file, CONSUMERS) {
+            self.refuse_others(consumer, &OF_CONSUMERS);
             let mut groups = groups_of(consumer);
             let names = names_of(consumer);
             let named = |acl: &&Node| member(acl, "consumer").is_some_and(|it| names.contains(&name_in(it)));
@@ -95,6 +121,7 @@ impl Reading<'_> {
     }
 
     fn credential(&mut self, credential: &Node, consumer: &Node, groups: &[String]) {
+        self.refuse_others(credential, &OF_CREDENTIALS);
         let Some(key) = text(credential, "key") else {
             self.complain(credential, "has no key: Kong would draw one, and nobody knows it");
             return;
@@ -121,7 +148,16 @@ impl Reading<'_> {
                 kong.insert(field.to_owned(), texts);
             }
         }
-        let ttl = text(credential, "ttl").filter(|ttl| ttl != "0");
+        let ttl = match member(credential, "ttl").map(|ttl| (ttl, written(ttl))) {
+            Some((_, Some(seconds))) if seconds.parse::<u32>().is_ok() => {
+                Some(seconds).filter(|ttl| ttl != "0")
+            }
+            Some((ttl, _)) if ttl.value != NodeValue::Null => {
+                self.complain(ttl, "has a ttl that is no whole number of seconds");
+                return;
+            }
+            Some(_) | None => None,
+        };
         self.drafts.push(Draft {
             line: member(credential, "key").unwrap_or(credential).position.line,
             key: Zeroizing::new(key),
@@ -132,6 +168,13 @@ impl Reading<'_> {
             expiration: ttl.map(|seconds| json!(format!("{seconds}s"))),
             metadata: Some([("kong".to_owned(), Value::Object(kong))].into_iter().collect()),
         });
+    }
+
+    fn refuse_others(&mut self, node: &Node, known: &[&str]) {
+        for other in node.members().into_iter().flatten().filter(|it| !known.contains(&it.name.as_str())) {
+            let problem = format!("has a field that is not known there; known are {}", known.join(", "));
+            self.mistakes.push(Mistake { line: other.position.line, problem });
+        }
     }
 
     fn complain(&mut self, node: &Node, problem: &str) {
@@ -236,6 +279,25 @@ acls:
         assert_eq!(drafts[0].metadata.as_ref().unwrap()["kong"], kong);
         let (drafts, _) = read_with(FILE, Some("gateway"), false);
         assert!(drafts.iter().all(|it| it.owner.as_deref() == Some("gateway") && it.roles.is_empty()));
+    }
+
+    // A key that was to end would not end.
+    #[test]
+    fn a_field_that_is_misspelt_is_a_mistake_and_so_is_a_time_that_is_none() {
+        for (line, text) in [
+            ("3", "- {username: a, keyauth_credential: [{key: k}]}"),
+            ("3", "- {username: a, keyauth_credentials: [{key: k, tll: 30}]}"),
+            ("3", "- {username: a, keyauth_credentials: [{key: k, ttl: x}]}"),
+            ("3", "- {username: a, keyauth_credentials: [{key: k, ttl: -5}]}"),
+        ] {
+            let file = format!("_format_version: \"3.0\"\nconsumers:\n{text}\n");
+            let (_, mistakes) = read_with(&file, None, false);
+            assert!(matches!(mistakes.as_slice(), [one] if one.starts_with(line)), "{text}: {mistakes:?}");
+        }
+        let known = "- {username: a, groups: [], basicauth_credentials: [{username: b}], keyauth_credentials: [{key: k, ttl: null}]}";
+        let (drafts, mistakes) =
+            read_with(&format!("_format_version: \"3.0\"\nconsumers:\n{known}\n"), None, false);
+        assert_eq!((drafts.len(), mistakes), (1, Vec::new()));
     }
 
     #[test]
