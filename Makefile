@@ -20,7 +20,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan rest-tests bench lint fmt clean tools clients browser checkers release
+.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan rest-tests bench lint fmt clean tools clients browser checkers screenshots release
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -94,6 +94,11 @@ bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, 
 	@tools/build-peer-filters
 	@cargo build --release -p latchkey-key-service -p latchkey-benches
 	@LATCHKEY_PATH=target/release/latchkey target/release/bench $(if $(QUICK),--quick) $(BENCH)
+
+screenshots: build browser ## Make the pictures of the console in docs/console anew. A check of `make lint` fails when the pages have changed since.
+	@LATCHKEY_TEST_SCREENSHOTS=docs/console cargo test --quiet --test console screenshots::
+	@sha256sum crates/console/assets/* crates/console/templates/* > docs/console/screenshots.txt
+	@echo 'screenshots: docs/console'
 
 lint: tools ## Check format, clippy (native and wasm), documentation, dependencies, house rules.
 	@tools/bring-cargo-deny
