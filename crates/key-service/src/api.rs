@@ -8,6 +8,7 @@
 mod answer;
 mod api_key;
 mod application_privilege;
+mod audit_log;
 mod authenticate;
 pub(crate) mod body_format;
 pub(crate) mod body_readers;
@@ -95,6 +96,7 @@ pub fn app(service: Service) -> Router {
 fn latchkey_routes() -> Router<SharedService> {
     Router::new()
         .route("/_latchkey/api_key/_import", post(api_key::import))
+        .route("/_latchkey/audit", get(audit_log::list))
         .route("/_latchkey/edges", get(edge_endpoints::list))
         .route("/_latchkey/edges/_api_key/{id}", delete(edge_endpoints::forget_key))
         .route("/_latchkey/edges/{name}", delete(edge_endpoints::forget_name))

@@ -3,6 +3,7 @@
 
 pub(crate) mod entry_counts;
 pub mod key_usage;
+pub(crate) mod moment;
 pub mod password;
 pub(crate) mod password_stamp;
 pub(crate) mod precondition;
