@@ -51,6 +51,8 @@ use crate::api::media_type::MediaTypeSettings;
 use crate::api::request_context::Identification;
 use crate::service::Service;
 
+pub use crate::model::asked_via::AskedVia;
+
 /// The whole interface, as something that answers requests.
 pub(crate) type App = Router;
 

@@ -1,6 +1,7 @@
 //! The types that all other modules use: keys, users, tokens and edges, apart from how they are stored and
 //! requested.
 
+pub mod asked_via;
 pub(crate) mod entry_counts;
 pub mod key_usage;
 pub(crate) mod moment;

@@ -177,6 +177,7 @@ mod tests {
             api_key: None,
             run_as: None,
             source: None,
+            via: None,
             key_ids: vec!["a".to_owned()],
             subjects: Vec::new(),
             tokens: None,

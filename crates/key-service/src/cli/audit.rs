@@ -176,7 +176,9 @@ impl Wanted {
 fn as_text(event: &KeptEvent) -> String {
     let mut line =
         format!("{}  {:<20}  {} ({})", date(event.at.0), event.action, event.username, event.realm);
-    for (word, value) in [("by key", &event.api_key), ("for", &event.run_as), ("from", &event.source)] {
+    let said =
+        [("by key", &event.api_key), ("for", &event.run_as), ("from", &event.source), ("via", &event.via)];
+    for (word, value) in said {
         if let Some(value) = value {
             line.push_str(&format!(" {word} {value}"));
         }
@@ -215,6 +217,7 @@ mod tests {
             api_key: None,
             run_as: Some("alice".to_owned()),
             source: Some("192.0.2.1:5".to_owned()),
+            via: Some("console".to_owned()),
             key_ids: vec!["a".to_owned(), "b".to_owned()],
             subjects: Vec::new(),
             tokens: None,
@@ -225,13 +228,13 @@ mod tests {
     fn a_change_is_one_line_for_people_and_one_of_json() {
         assert_eq!(
             as_text(&event()),
-            "2026-01-01T00:00:00Z  update_api_keys       admin (file) for alice from 192.0.2.1:5  a,b"
+            "2026-01-01T00:00:00Z  update_api_keys       admin (file) for alice from 192.0.2.1:5 via console  a,b"
         );
         assert_eq!(
             as_json(&event()),
             json!({"target": "audit", "timestamp": "2026-01-01T00:00:00Z", "at_ms": 1_767_225_600_000_u64,
                    "action": "update_api_keys", "outcome": "success", "username": "admin", "realm": "file",
-                   "run_as": "alice", "source": "192.0.2.1:5", "key_ids": "a,b"})
+                   "run_as": "alice", "source": "192.0.2.1:5", "via": "console", "key_ids": "a,b"})
         );
     }
 }

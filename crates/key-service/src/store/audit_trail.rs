@@ -76,7 +76,9 @@ pub(crate) async fn forget_older(
 
 #[cfg(test)]
 mod tests {
-    use crate::store::tests::ScratchStore;
+    use crate::audit::Actor;
+    use crate::model::asked_via::AskedVia;
+    use crate::store::tests::{ScratchStore, actor, key};
 
     use super::*;
 
@@ -105,5 +107,18 @@ mod tests {
         assert_eq!(actions(&scratch).await, [ended]);
         assert_eq!(forget(15).await, 1);
         assert_eq!(actions(&scratch).await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_an_older_version_has_kept_was_asked_directly_or_nobody_knows() {
+        let scratch = ScratchStore::new().await;
+        scratch.create("old").await;
+        scratch.store.database.forget_asked_via().await;
+        let store = scratch.another_opening().await;
+        let via = Some(AskedVia::Console);
+        store.create(key("new"), Actor { via, ..actor() }, UnixMillis(1)).await.unwrap();
+        let events = events_after(&StoreReader { database: store.database.clone() }, 0).await.unwrap();
+        let kept: Vec<_> = events.iter().map(|event| (&*event.key_ids[0], event.via.as_deref())).collect();
+        assert_eq!(kept, [("old", None), ("new", Some("console"))]);
     }
 }

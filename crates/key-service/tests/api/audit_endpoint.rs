@@ -1,4 +1,9 @@
-use axum::http::StatusCode;
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::request::Builder;
+use axum::http::{Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use latchkey_key_service::settings::{ServiceSettings, TokenSettings};
 use serde_json::{Value, json};
 
 use crate::service::{BEGINNING, Client, PASSWORD, Service};
@@ -150,15 +155,8 @@ async fn a_key_sees_its_own_history() {
 
 #[tokio::test]
 async fn what_is_done_to_tokens_is_shown_without_a_token() {
-    let tokens = latchkey_key_service::settings::TokenSettings {
-        enabled: true,
-        ..latchkey_key_service::settings::TokenSettings::default()
-    };
-    let settings = latchkey_key_service::settings::ServiceSettings {
-        tokens,
-        ..latchkey_key_service::settings::ServiceSettings::default()
-    };
-    let service = Service::with(settings).await;
+    let tokens = TokenSettings { enabled: true, ..TokenSettings::default() };
+    let service = Service::with(ServiceSettings { tokens, ..ServiceSettings::default() }).await;
     let body = json!({"grant_type": "password", "username": "tokens", "password": PASSWORD}).to_string();
     let made = service.user("tokens").post("/_security/oauth2/token", &body).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
@@ -167,6 +165,53 @@ async fn what_is_done_to_tokens_is_shown_without_a_token() {
     assert_eq!((&event["action"], &event["token_username"]), (&json!("create_token"), &json!("tokens")));
     let token = made.json()["access_token"].as_str().unwrap().to_owned();
     assert!(!page.to_string().contains(&token));
+}
+
+#[tokio::test]
+async fn what_was_asked_through_the_console_is_told_as_that() {
+    let service = Service::new().await;
+    let console = service.elastic().through_the_console();
+    let made = console.make(r#"{"name":"a"}"#).await;
+    console.put("/_security/role/r", "{}").await;
+    service.elastic().delete("/_security/api_key", &json!({"ids": [made.id]}).to_string()).await;
+    let events = page(&service.elastic(), "after=0").await["events"].clone();
+    let told: Vec<_> = events.as_array().unwrap().iter().map(|event| event.get("via")).collect();
+    let console = json!("console");
+    assert_eq!(told, [Some(&console), Some(&console), None]);
+}
+
+#[tokio::test]
+async fn no_header_says_that_it_was_asked_through_the_console() {
+    let service = Service::new().await;
+    let body = r#"{"name":"a"}"#;
+    for (name, value) in [
+        ("via", "console"),
+        ("x-via", "console"),
+        ("asked-via", "console"),
+        ("x-asked-via", "console"),
+        ("askedvia", "Console"),
+        ("x-latchkey-via", "console"),
+        ("x-latchkey-console", "true"),
+        ("forwarded", "by=console"),
+        ("x-requested-with", "console"),
+    ] {
+        let request = Request::post(format!("/_security/api_key?{name}=console&via=console"));
+        let refused = service.send(with_credential(request).header(name, value).body(body.into()).unwrap());
+        assert_eq!(refused.await.status, StatusCode::BAD_REQUEST, "{name}: no parameter says it either");
+        let request = with_credential(Request::post("/_security/api_key")).header(name, value);
+        let made = service.send(request.body(body.into()).unwrap()).await;
+        assert_eq!(made.status, StatusCode::OK, "{name}: {}", made.text);
+    }
+    let events = page(&service.elastic(), "").await["events"].clone();
+    let events = events.as_array().unwrap();
+    assert_eq!(events.len(), 9);
+    assert!(events.iter().all(|event| event.get("via").is_none()), "{events:?}");
+}
+
+/// With that of `elastic`.
+fn with_credential(request: Builder) -> Builder {
+    let credential = STANDARD.encode(format!("elastic:{PASSWORD}"));
+    request.header(AUTHORIZATION, format!("Basic {credential}")).header(CONTENT_TYPE, "application/json")
 }
 
 #[tokio::test]

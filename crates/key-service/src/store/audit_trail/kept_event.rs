@@ -24,6 +24,8 @@ pub(crate) struct KeptEvent {
     pub run_as: Option<String>,
     /// Where the request came from, if that is known.
     pub source: Option<String>,
+    /// Through what part of the service it was asked for, if it was one that asks on behalf of people.
+    pub via: Option<String>,
     /// The keys it was done to.
     pub key_ids: Vec<String>,
     /// The users, roles or privileges it was done to.
@@ -43,8 +45,12 @@ impl KeptEvent {
         add("outcome", json!("success"));
         add("username", json!(self.username));
         add("realm", json!(self.realm));
-        for (name, value) in [("api_key", &self.api_key), ("run_as", &self.run_as), ("source", &self.source)]
-        {
+        for (name, value) in [
+            ("api_key", &self.api_key),
+            ("run_as", &self.run_as),
+            ("source", &self.source),
+            ("via", &self.via),
+        ] {
             if let Some(value) = value {
                 add(name, json!(value));
             }

@@ -61,6 +61,7 @@ mod tests {
             api_key: None,
             run_as: Some("alice".to_owned()),
             source: Some("192.0.2.1:5".to_owned()),
+            via: None,
             key_ids: vec!["a".to_owned(), "b".to_owned()],
             subjects: Vec::new(),
             tokens: None,

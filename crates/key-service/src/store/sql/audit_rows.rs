@@ -88,6 +88,7 @@ pub(super) fn kept_event(row: &Row) -> Result<KeptEvent, StoreError> {
         api_key: row.get("actor_api_key")?,
         run_as: row.get("actor_run_as")?,
         source: row.get("source_address")?,
+        via: row.get("actor_via")?,
         key_ids: row.json("key_ids")?,
         subjects: row.json("subjects")?,
         tokens: tokens.map(serde_json::from_str).transpose().map_err(|_| StoreError::Corrupt("tokens"))?,
