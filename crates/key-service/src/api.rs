@@ -8,6 +8,7 @@
 mod answer;
 mod api_key;
 mod application_privilege;
+mod audit_log;
 mod authenticate;
 pub(crate) mod body_format;
 pub(crate) mod body_readers;
@@ -49,6 +50,8 @@ use crate::api::call::SharedService;
 use crate::api::media_type::MediaTypeSettings;
 use crate::api::request_context::Identification;
 use crate::service::Service;
+
+pub use crate::model::asked_via::AskedVia;
 
 /// The whole interface, as something that answers requests.
 pub(crate) type App = Router;
@@ -95,6 +98,7 @@ pub fn app(service: Service) -> Router {
 fn latchkey_routes() -> Router<SharedService> {
     Router::new()
         .route("/_latchkey/api_key/_import", post(api_key::import))
+        .route("/_latchkey/audit", get(audit_log::list))
         .route("/_latchkey/edges", get(edge_endpoints::list))
         .route("/_latchkey/edges/_api_key/{id}", delete(edge_endpoints::forget_key))
         .route("/_latchkey/edges/{name}", delete(edge_endpoints::forget_name))

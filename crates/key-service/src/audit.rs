@@ -14,6 +14,7 @@ use latchkey_budget::{BudgetExceeded, Principal};
 use latchkey_key_feed::{KeyId, UnixMillis, whole_millis};
 
 use crate::lane::Cost;
+use crate::model::asked_via::AskedVia;
 use crate::model::precondition::Precondition;
 use crate::model::source::Source;
 
@@ -39,6 +40,8 @@ pub struct Actor {
     pub run_as: Option<String>,
     /// The address that the request came from, if known.
     pub source: Option<Source>,
+    /// Through which part of this process the request came, if it was one that asks on behalf of people.
+    pub via: Option<AskedVia>,
     /// What must still be valid when a change for this actor is written.
     pub preconditions: Vec<Precondition>,
 }
@@ -91,6 +94,8 @@ pub struct RefusalEvent<'a> {
     pub path: &'a str,
     /// Where it came from, when that is known.
     pub source: Option<Source>,
+    /// Through which part of this process it came, if it was one that asks on behalf of people.
+    pub via: Option<AskedVia>,
     /// Why.
     pub refusal: Refusal<'a>,
 }
@@ -181,8 +186,14 @@ impl Actor {
             api_key: None,
             run_as: None,
             source: None,
+            via: None,
             preconditions: Vec::new(),
         }
+    }
+
+    /// Through what the request came, for the log.
+    fn via(&self) -> Option<&'static str> {
+        self.via.map(<&'static str>::from)
     }
 
     /// The same, where the change depends on this as well.
@@ -202,6 +213,7 @@ impl Actor {
             api_key: None,
             run_as: None,
             source: None,
+            via: None,
             preconditions: Vec::new(),
         }
     }
@@ -222,6 +234,7 @@ pub fn record_change(event: &ChangeEvent) {
             api_key = actor.api_key.as_ref().map(KeyId::as_str),
             run_as = actor.run_as,
             source = actor.source.map(tracing::field::display),
+            via = actor.via(),
             key_ids = ids.join(","),
         );
     }
@@ -230,6 +243,7 @@ pub fn record_change(event: &ChangeEvent) {
 /// Writes the line of a refusal.
 pub fn record_refusal(event: &RefusalEvent<'_>) {
     let source = event.source.map(tracing::field::display);
+    let via = event.via.map(<&'static str>::from);
     match &event.refusal {
         Refusal::Unauthenticated { reason, claimed } => tracing::info!(
             target: TARGET,
@@ -238,6 +252,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             claimed = claimed.map(shortened),
             path = event.path,
             source,
+            via,
         ),
         Refusal::Throttled { claimed } => tracing::info!(
             target: TARGET,
@@ -246,6 +261,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             claimed = shortened(claimed),
             path = event.path,
             source,
+            via,
         ),
         Refusal::Unavailable { reason } => tracing::info!(
             target: TARGET,
@@ -253,6 +269,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             reason,
             path = event.path,
             source,
+            via,
         ),
         Refusal::Forbidden { action, actor } => tracing::info!(
             target: TARGET,
@@ -264,6 +281,7 @@ pub fn record_refusal(event: &RefusalEvent<'_>) {
             run_as = actor.run_as.as_deref().map(shortened),
             path = event.path,
             source,
+            via,
         ),
     }
 }
@@ -282,6 +300,7 @@ pub fn record_failed_precondition(event: &PreconditionFailedEvent<'_>) {
         api_key = actor.api_key.as_ref().map(KeyId::as_str),
         run_as = actor.run_as.as_deref().map(shortened),
         source = actor.source.map(tracing::field::display),
+        via = actor.via(),
     );
 }
 
@@ -299,6 +318,7 @@ pub fn record_failure(event: &FailureEvent<'_>) {
         run_as = actor.run_as.as_deref().map(shortened),
         path = event.path,
         source = actor.source.map(tracing::field::display),
+        via = actor.via(),
     );
 }
 
@@ -320,6 +340,7 @@ pub fn record_work_limit(event: &CostEvent<'_>) {
         run_as = actor.run_as.as_deref().map(shortened),
         path,
         source = actor.source.map(tracing::field::display),
+        via = actor.via(),
     );
 }
 
@@ -336,6 +357,7 @@ pub fn log_cost(event: &CostEvent<'_>) {
         api_key = actor.api_key.as_ref().map(KeyId::as_str),
         path,
         source = actor.source.map(tracing::field::display),
+        via = actor.via(),
         "request_cost"
     );
 }

@@ -10,6 +10,7 @@ pub mod api;
 pub mod audit;
 pub mod cli;
 pub mod clock;
+pub mod console;
 pub(crate) mod expiring_keys;
 mod export_file;
 pub(crate) mod fair_permits;

@@ -1,5 +1,6 @@
 //! Every limit of the service: named, with its unit, and where the number comes from.
 
+pub(crate) mod audit_limits;
 pub mod authentication_limits;
 pub mod edge_limits;
 pub(crate) mod row_limits;

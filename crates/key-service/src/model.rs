@@ -1,8 +1,10 @@
 //! The types that all other modules use: keys, users, tokens and edges, apart from how they are stored and
 //! requested.
 
+pub mod asked_via;
 pub(crate) mod entry_counts;
 pub mod key_usage;
+pub(crate) mod moment;
 pub mod password;
 pub(crate) mod password_stamp;
 pub(crate) mod precondition;

@@ -34,6 +34,11 @@
 //! instances_per_key = 1024         # how many instances of edges one credential may have
 //! refresh_waits_for = "0s"         # how long refresh=wait_for waits for live edges
 //!
+//! [console]
+//! enabled = false                  # on: pages for people at /console
+//! session_idle = "30m"             # how long a session lives that nobody uses
+//! session_lifetime = "12h"         # how long it lives in any case
+//!
 //! [telemetry.tracing]
 //! enabled = false                  # on: traces of requests go to a collector that speaks OTLP over HTTP
 //! endpoint = "http://127.0.0.1:4318"  # where it is
@@ -55,6 +60,7 @@
 
 mod api_keys;
 mod authentication_settings;
+mod console_settings;
 mod edge_settings;
 mod http_settings;
 pub mod http_ssl;
@@ -73,6 +79,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use latchkey_console::SessionTimes;
 use latchkey_elastic::TimeValue;
 
 use crate::limits::{AUDIT_RETENTION_MIN, KEY_LIFETIME_MAX};
@@ -112,6 +119,8 @@ pub struct Settings {
     pub jwt_realms: Vec<JwtRealmSettings>,
     /// Where traces of requests go, if they go anywhere.
     pub traces: Option<TraceSettings>,
+    /// How long sessions of the console live, if there is a console.
+    pub console: Option<SessionTimes>,
     /// What it answers.
     pub service: ServiceSettings,
 }
@@ -194,6 +203,7 @@ impl Settings {
         let limits = limit_settings::read(root.section("limits"));
         let mut telemetry = root.section("telemetry");
         let traces = trace_settings::read(telemetry.section("tracing"));
+        let console = console_settings::read(root.section("console"));
         let mut xpack = root.section("xpack");
         let mut security = xpack.section("security");
         let mut http = security.section("http");
@@ -219,7 +229,7 @@ impl Settings {
         xpack.end();
         root.end();
         let jwt_realms = authc.jwt_realms;
-        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms, traces, service })
+        problems.none_or(Self { listen, http_ssl, store, users, jwt_realms, traces, console, service })
     }
 }
 

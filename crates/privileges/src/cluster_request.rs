@@ -112,6 +112,10 @@ pub const GET_EDGES: &str = "cluster:monitor/latchkey/edges";
 /// along knows it.
 pub const IMPORT_KEYS: &str = "cluster:admin/xpack/security/latchkey/import_api_keys";
 
+/// The action of reading the changes that are kept for the audit log. Latchkey's own. It belongs to security, because
+/// they name users, keys and addresses.
+pub const GET_AUDIT_LOG: &str = "cluster:admin/xpack/security/latchkey/get_audit_log";
+
 /// The action of forgetting edges. It belongs to security, because no revocation waits for a forgotten edge.
 pub const FORGET_EDGES: &str = "cluster:admin/xpack/security/key_feed/forget_edges";
 
@@ -141,7 +145,7 @@ pub const CREATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_c
 pub const UPDATE_CROSS_CLUSTER_KEY: &str = "cluster:admin/xpack/security/cross_cluster/api_key/update";
 
 /// The actions of all requests.
-pub const ACTIONS: [&str; 45] = [
+pub const ACTIONS: [&str; 46] = [
     AUTHENTICATE,
     "cluster:admin/xpack/security/api_key/grant/bulk",
     "cluster:admin/xpack/security/api_key/bulk_update",
@@ -176,6 +180,7 @@ pub const ACTIONS: [&str; 45] = [
     GET_BUILTIN_PRIVILEGES,
     GET_EDGES,
     FORGET_EDGES,
+    GET_AUDIT_LOG,
     IMPORT_KEYS,
     CLEAR_PRIVILEGES_CACHE,
     CLEAR_REALM_CACHE,

@@ -20,8 +20,9 @@ use crate::api::routing::NoBody;
 const FRAME: &str = include_str!("openapi/frame.json");
 
 /// The resources.
-const RESOURCES: [&str; 7] = [
+const RESOURCES: [&str; 8] = [
     include_str!("openapi/api_key.json"),
+    include_str!("openapi/audit.json"),
     include_str!("openapi/cluster.json"),
     include_str!("openapi/privilege.json"),
     include_str!("openapi/role.json"),

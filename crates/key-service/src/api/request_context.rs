@@ -21,6 +21,7 @@ use tracing::Instrument as _;
 use crate::api::error::ApiError;
 use crate::audit::Actor;
 use crate::limits::{REQUEST_ID_LEN_MAX, REQUEST_ID_RANDOM_LEN};
+use crate::model::asked_via::AskedVia;
 use crate::model::source::{AddressBlock, Source};
 use crate::randomness::{NoRandomness, Randomness, draw};
 use crate::service::Service;
@@ -34,6 +35,8 @@ const OPAQUE_ID: HeaderName = HeaderName::from_static("x-opaque-id");
 pub(super) struct RequestContext {
     /// Where the request came from, if that is known.
     pub(super) source: Option<Source>,
+    /// Through which part of this process it came, if it was one that asks on behalf of people.
+    pub(super) via: Option<AskedVia>,
     allowed: Arc<OnceLock<AllowedAction>>,
     cost: Arc<CostTally>,
 }
@@ -74,7 +77,9 @@ pub(super) async fn identify(
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
     let trusted = &identification.trusted_proxies;
     let source = peer.map(|peer| Source::of(peer, request.headers(), trusted));
-    request.extensions_mut().insert(RequestContext::of(source));
+    // What a client sends never becomes an extension.
+    let via = request.extensions().get::<AskedVia>().copied();
+    request.extensions_mut().insert(RequestContext { via, ..RequestContext::of(source) });
     // The span has the highest level, so that lines have the id at every log level.
     let span = tracing::error_span!(
         "request",
@@ -100,7 +105,7 @@ impl Identification {
 impl RequestContext {
     /// The context of a request from this source, which was not allowed yet.
     pub(super) fn of(source: Option<Source>) -> Self {
-        Self { source, allowed: Arc::default(), cost: Arc::default() }
+        Self { source, via: None, allowed: Arc::default(), cost: Arc::default() }
     }
 
     /// Notes what the request was allowed to do. Only the first counts: later ones are parts of the same

@@ -63,6 +63,7 @@ pub(crate) fn record_change(event: &DirectoryEvent) {
         api_key = actor.api_key.as_ref().map(KeyId::as_str),
         run_as = actor.run_as,
         source = actor.source.map(tracing::field::display),
+        via = actor.via(),
         subjects = event.subjects.join(","),
     );
 }

@@ -60,6 +60,7 @@ pub(crate) fn record_token_change(event: &TokenEvent) {
         api_key = actor.api_key.as_ref().map(KeyId::as_str),
         run_as = actor.run_as,
         source = actor.source.map(tracing::field::display),
+        via = actor.via(),
         token_username = tokens.username,
         token_realm = tokens.realm,
         tokens = tokens.count,

@@ -3,24 +3,21 @@
 //! It reads the store itself, beside a service that may use it, so whoever may read it needs no right at the
 //! service.
 
-mod moment;
-
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use latchkey_key_feed::UnixMillis;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::audit;
 use crate::cli::CommandFailed;
-use crate::cli::audit::moment::Moment;
 use crate::cli::report::{date, harmless};
 use crate::cli::store_arguments::{StoreArguments, block_on};
 use crate::clock::{Clock as _, SystemClock};
+use crate::model::moment::Moment;
 use crate::store::StoreError;
-use crate::store::audit_trail::{KeptEvent, events_after, latest_number};
+use crate::store::audit_trail::{EventFilter, KeptEvent, events_after, latest_number};
 use crate::store::transfer::StoreReader;
 
 /// How often the store is asked for what is new.
@@ -94,15 +91,14 @@ fn list(arguments: &ListArguments) -> Result<(), CommandFailed> {
     let ListArguments { wanted, since, until, .. } = arguments;
     let now = SystemClock.now();
     let (since, until) = (since.map(|since| since.at(now)), until.map(|until| until.at(now)));
-    let is_in_time =
-        |at: UnixMillis| since.is_none_or(|since| at >= since) && until.is_none_or(|until| at < until);
+    let filter = EventFilter { since, until, ..wanted.filter() };
     with_store(&arguments.store, async |store: &StoreReader| {
         let mut last = 0;
         loop {
             let events = events_after(store, last).await?;
             let Some(latest) = events.last() else { return Ok(()) };
             last = latest.number;
-            let shown = events.iter().filter(|event| is_in_time(event.at) && wanted.matches(event));
+            let shown = events.iter().filter(|event| filter.matches(event));
             if wanted.show(shown) == Reader::Gone {
                 return Ok(());
             }
@@ -112,13 +108,14 @@ fn list(arguments: &ListArguments) -> Result<(), CommandFailed> {
 
 fn follow(arguments: &FollowArguments) -> Result<(), CommandFailed> {
     let wanted = &arguments.wanted;
+    let filter = wanted.filter();
     with_store(&arguments.store, async |store: &StoreReader| {
         let begun = latest_number(store).await?;
         let (mut last, mut seen) = (begun, BTreeSet::new());
         loop {
             let events = events_after(store, last.saturating_sub(NUMBERS_LOOKED_AT_AGAIN).max(begun)).await?;
             let new: Vec<&KeptEvent> = events.iter().filter(|event| seen.insert(event.number)).collect();
-            if wanted.show(new.into_iter().filter(|event| wanted.matches(event))) == Reader::Gone {
+            if wanted.show(new.into_iter().filter(|event| filter.matches(event))) == Reader::Gone {
                 return Ok(());
             }
             last = events.last().map_or(last, |event| event.number).max(last);
@@ -150,12 +147,14 @@ fn with_store(
 }
 
 impl Wanted {
-    fn matches(&self, event: &KeptEvent) -> bool {
-        let is_about = |key: &String| event.key_ids.contains(key) || event.api_key.as_ref() == Some(key);
-        let is_by = |actor: &String| event.username == *actor || event.run_as.as_ref() == Some(actor);
-        self.key.as_ref().is_none_or(is_about)
-            && self.actor.as_ref().is_none_or(is_by)
-            && (self.action.is_empty() || self.action.contains(&event.action))
+    fn filter(&self) -> EventFilter {
+        let Self { key, actor, action, .. } = self;
+        EventFilter {
+            key: key.clone(),
+            actor: actor.clone(),
+            actions: action.clone(),
+            ..EventFilter::default()
+        }
     }
 
     /// That nobody reads to the end, as in `latchkey audit list | head`, is no failure.
@@ -177,7 +176,9 @@ impl Wanted {
 fn as_text(event: &KeptEvent) -> String {
     let mut line =
         format!("{}  {:<20}  {} ({})", date(event.at.0), event.action, event.username, event.realm);
-    for (word, value) in [("by key", &event.api_key), ("for", &event.run_as), ("from", &event.source)] {
+    let said =
+        [("by key", &event.api_key), ("for", &event.run_as), ("from", &event.source), ("via", &event.via)];
+    for (word, value) in said {
         if let Some(value) = value {
             line.push_str(&format!(" {word} {value}"));
         }
@@ -195,36 +196,15 @@ fn as_text(event: &KeptEvent) -> String {
 
 /// The same with the names that a line of the log has.
 fn as_json(event: &KeptEvent) -> Value {
-    let mut fields = Map::new();
-    let mut add = |name: &str, value: Value| drop(fields.insert(name.to_owned(), value));
-    add("target", json!(audit::TARGET));
-    add("timestamp", json!(date(event.at.0)));
-    add("at_ms", json!(event.at.0));
-    add("action", json!(event.action));
-    add("outcome", json!("success"));
-    add("username", json!(event.username));
-    add("realm", json!(event.realm));
-    for (name, value) in [("api_key", &event.api_key), ("run_as", &event.run_as), ("source", &event.source)] {
-        if let Some(value) = value {
-            add(name, json!(value));
-        }
-    }
-    if let Some(tokens) = &event.tokens {
-        let field = |field: &str| tokens.get(field).cloned().unwrap_or_default();
-        add("token_username", field("username"));
-        add("token_realm", field("realm"));
-        add("tokens", field("count"));
-    }
-    for (name, named) in [("key_ids", &event.key_ids), ("subjects", &event.subjects)] {
-        if !named.is_empty() {
-            add(name, json!(named.join(",")));
-        }
-    }
+    let mut fields = event.fields();
+    fields.insert("target".to_owned(), json!(audit::TARGET));
     Value::Object(fields)
 }
 
 #[cfg(test)]
 mod tests {
+    use latchkey_key_feed::UnixMillis;
+
     use super::*;
 
     fn event() -> KeptEvent {
@@ -237,6 +217,7 @@ mod tests {
             api_key: None,
             run_as: Some("alice".to_owned()),
             source: Some("192.0.2.1:5".to_owned()),
+            via: Some("console".to_owned()),
             key_ids: vec!["a".to_owned(), "b".to_owned()],
             subjects: Vec::new(),
             tokens: None,
@@ -247,43 +228,13 @@ mod tests {
     fn a_change_is_one_line_for_people_and_one_of_json() {
         assert_eq!(
             as_text(&event()),
-            "2026-01-01T00:00:00Z  update_api_keys       admin (file) for alice from 192.0.2.1:5  a,b"
+            "2026-01-01T00:00:00Z  update_api_keys       admin (file) for alice from 192.0.2.1:5 via console  a,b"
         );
         assert_eq!(
             as_json(&event()),
             json!({"target": "audit", "timestamp": "2026-01-01T00:00:00Z", "at_ms": 1_767_225_600_000_u64,
                    "action": "update_api_keys", "outcome": "success", "username": "admin", "realm": "file",
-                   "run_as": "alice", "source": "192.0.2.1:5", "key_ids": "a,b"})
+                   "run_as": "alice", "source": "192.0.2.1:5", "via": "console", "key_ids": "a,b"})
         );
-    }
-
-    #[test]
-    fn changes_are_found_by_key_by_actor_and_by_action() {
-        let all = Wanted { key: None, actor: None, action: Vec::new(), json: false };
-        let key = |id: &str| Wanted { key: Some(id.to_owned()), ..wanted_like(&all) };
-        let actor = |name: &str| Wanted { actor: Some(name.to_owned()), ..wanted_like(&all) };
-        let action = |name: &str| Wanted { action: vec![name.to_owned()], ..wanted_like(&all) };
-        for (wanted, expected) in [
-            (key("b"), true),
-            (key("c"), false),
-            (actor("admin"), true),
-            (actor("alice"), true),
-            (actor("bob"), false),
-            (action("update_api_keys"), true),
-            (action("create_api_key"), false),
-        ] {
-            assert_eq!(wanted.matches(&event()), expected, "{wanted:?}");
-        }
-        let by_key = KeptEvent { api_key: Some("k".to_owned()), ..event() };
-        assert!(key("k").matches(&by_key));
-    }
-
-    fn wanted_like(other: &Wanted) -> Wanted {
-        Wanted {
-            key: other.key.clone(),
-            actor: other.actor.clone(),
-            action: other.action.clone(),
-            json: other.json,
-        }
     }
 }

@@ -30,8 +30,9 @@ const PASSWORD_FILE: &str = "elastic.password-hash";
 /// The file in the data directory with more users and roles, if there is one.
 const USERS_FILE: &str = "users.toml";
 
-/// What is other than in `serve` unless a flag says otherwise: tokens are on, because nothing here crosses a network.
-const DEFAULTS: &str = "xpack.security.authc.token.enabled = true";
+/// What is other than in `serve` unless a flag says otherwise: tokens and the console are on, because nothing here
+/// crosses a network.
+const DEFAULTS: &str = "xpack.security.authc.token.enabled = true\nconsole.enabled = true";
 
 /// Settings, with all below them, that no flag can say, and why.
 const DECIDED: [(&str, &str); 4] = [
@@ -65,6 +66,9 @@ struct Readiness<'a> {
     /// Absent after the first start: nobody has it but who saw it then.
     password: Option<&'a str>,
     data: String,
+    /// Where the console is, if it is on.
+    #[serde(skip)]
+    console: Option<String>,
 }
 
 pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
@@ -79,6 +83,7 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
     // First of all: a password that was drawn for a service which then finds its port taken would never be
     // told.
     let entrance = Entrance::bind(settings.listen)?;
+    let has_console = settings.console.is_some();
     let data = DataDirectory::take(&arguments.data)?;
     let directory = data.path().to_owned();
     let users = users(&directory)?;
@@ -94,6 +99,7 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
                 .map_err(|failed| CommandFailed::new(failed.to_string()))?,
         },
         settings: settings.service,
+        console: settings.console,
         elastic_is_new: password.is_some(),
     };
     running::run(plan, |Ready { address, .. }| {
@@ -102,6 +108,7 @@ pub(super) fn run(arguments: DevArguments) -> Result<(), CommandFailed> {
             username: ELASTIC,
             password: password.as_ref().and_then(|password| std::str::from_utf8(password.expose()).ok()),
             data: directory.display().to_string(),
+            console: has_console.then(|| format!("http://{address}{}", latchkey_console::PATH)),
         };
         announce(&readiness, arguments.json).inspect_err(|_| {
             // Nobody has seen the password, so the next start draws another.
@@ -176,7 +183,7 @@ fn announce(readiness: &Readiness<'_>, json: bool) -> Result<(), CommandFailed> 
         .map_err(|error| CommandFailed::new(format!("could not write to stdout: {error}")))
 }
 
-fn told(Readiness { url, username, password, data }: &Readiness<'_>) -> String {
+fn told(Readiness { url, username, password, data, console }: &Readiness<'_>) -> String {
     let password = match password {
         Some(password) => {
             format!("{password}   (shown this once; it stays valid at every later start with this directory)")
@@ -187,6 +194,7 @@ fn told(Readiness { url, username, password, data }: &Readiness<'_>) -> String {
     };
     format!(
         "Latchkey's key service is ready.\n\n  url       {url}\n  username  {username}\n  password  {password}\n  \
-         data      {data}\n"
+         data      {data}\n{}",
+        console.as_ref().map_or_else(String::new, |console| format!("  console   {console}\n"))
     )
 }

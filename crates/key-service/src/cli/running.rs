@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use latchkey_console::SessionTimes;
 use latchkey_key_feed::Epoch;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -19,6 +20,7 @@ use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::clock::{Clock as _, SystemClock};
+use crate::console::with_console;
 use crate::expiring_keys;
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX, TLS_FILES_CHECK_INTERVAL, TLS_HANDSHAKE_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
@@ -71,6 +73,8 @@ pub(super) struct ServicePlan {
     pub(super) store: StorePlace,
     pub(super) callers: Callers,
     pub(super) settings: ServiceSettings,
+    /// How long sessions of the console live, if there is a console.
+    pub(super) console: Option<SessionTimes>,
     /// Whether the super-user's password was made just now, and whatever was stored of the super-user no
     /// longer counts.
     pub(super) elastic_is_new: bool,
@@ -128,6 +132,13 @@ async fn serve(
     let knows_anybody = callers.are_anybody(&store, &settings).await.map_err(failed)?;
     let remover = Remover::new(store.clone(), settings.removal, Arc::new(SystemClock));
     let app = app(store.clone(), callers, settings, stopping.clone())?;
+    let app = match plan.console {
+        Some(times) => {
+            let (clock, randomness) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
+            with_console(app, times, clock, randomness, plan.certificates.is_some(), stopping.clone())
+        }
+        None => app,
+    };
     let (tls, renewal) = plan.certificates.map(secured).transpose()?.unzip();
     let listener = plan.entrance.open()?;
     let address = listener.local_addr().map_err(|error| no_sockets(&error))?;

@@ -83,6 +83,7 @@ fn serve(settings: Settings, users: UserFile) -> Result<(), CommandFailed> {
                 .map_err(|failed| CommandFailed::new(failed.to_string()))?,
         },
         settings: settings.service,
+        console: settings.console,
         elastic_is_new: false,
     };
     if scheme == "http" && !settings.listen.ip().is_loopback() {

@@ -1,41 +1,24 @@
 //! The changes that the store keeps for the audit log: reading them, and forgetting what is old of them.
 
+mod kept_event;
+mod numbers;
+mod wanted;
+
 use std::time::Duration;
 
+use latchkey_budget::Cancellation;
 use latchkey_key_feed::UnixMillis;
-use serde_json::Value;
 
 use crate::limits::{AUDIT_EVENTS_FORGOTTEN_AT_ONCE_MAX, AUDIT_EVENTS_READ_AT_ONCE_MAX};
+use crate::store::scan::Scan;
 use crate::store::sql::audit_rows;
+use crate::store::sql::scan::Selection;
 use crate::store::transfer::StoreReader;
 use crate::store::{KeyStore, StoreError};
 
-/// A change as the audit log keeps it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeptEvent {
-    /// Rises with every event.
-    pub number: i64,
-    /// When it happened.
-    pub at: UnixMillis,
-    /// What was done, such as `create_api_key`.
-    pub action: String,
-    /// Who did it; for an API key its owner.
-    pub username: String,
-    /// The realm that vouched for that username.
-    pub realm: String,
-    /// The API key that was presented, if it was one.
-    pub api_key: Option<String>,
-    /// On whose behalf, if that was somebody else.
-    pub run_as: Option<String>,
-    /// Where the request came from, if that is known.
-    pub source: Option<String>,
-    /// The keys it was done to.
-    pub key_ids: Vec<String>,
-    /// The users, roles or privileges it was done to.
-    pub subjects: Vec<String>,
-    /// The tokens it was done to, as far as the audit log tells.
-    pub tokens: Option<Value>,
-}
+pub(crate) use kept_event::KeptEvent;
+pub(crate) use numbers::{KeptNumbers, NumberRange, Place};
+pub(crate) use wanted::{EventFilter, WantedEvents};
 
 /// The events after the one of this number, in their order, and not more than there is room for at once.
 ///
@@ -53,6 +36,20 @@ pub(crate) async fn events_after(store: &StoreReader, number: i64) -> Result<Vec
 /// [`StoreError`] when the store cannot tell.
 pub(crate) async fn latest_number(store: &StoreReader) -> Result<i64, StoreError> {
     audit_rows::latest_number(&store.database).await
+}
+
+/// The numbers of the events that are kept.
+///
+/// # Errors
+///
+/// [`StoreError`] when the store cannot tell.
+pub(crate) async fn kept_numbers(store: &KeyStore) -> Result<KeptNumbers, StoreError> {
+    audit_rows::kept_numbers(&store.database).await
+}
+
+/// The events that are wanted, until the work is cancelled that reads them.
+pub(crate) fn scan(store: &KeyStore, wanted: &WantedEvents, cancellation: Cancellation) -> Scan<KeptEvent> {
+    Scan::begin(store.database.clone(), Selection::of_events(wanted), cancellation)
 }
 
 /// Forgets what is older than the retention, oldest first and in small pieces, and tells how many events that
@@ -79,7 +76,9 @@ pub(crate) async fn forget_older(
 
 #[cfg(test)]
 mod tests {
-    use crate::store::tests::ScratchStore;
+    use crate::audit::Actor;
+    use crate::model::asked_via::AskedVia;
+    use crate::store::tests::{ScratchStore, actor, key};
 
     use super::*;
 
@@ -108,5 +107,18 @@ mod tests {
         assert_eq!(actions(&scratch).await, [ended]);
         assert_eq!(forget(15).await, 1);
         assert_eq!(actions(&scratch).await, [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_an_older_version_has_kept_was_asked_directly_or_nobody_knows() {
+        let scratch = ScratchStore::new().await;
+        scratch.create("old").await;
+        scratch.store.database.forget_asked_via().await;
+        let store = scratch.another_opening().await;
+        let via = Some(AskedVia::Console);
+        store.create(key("new"), Actor { via, ..actor() }, UnixMillis(1)).await.unwrap();
+        let events = events_after(&StoreReader { database: store.database.clone() }, 0).await.unwrap();
+        let kept: Vec<_> = events.iter().map(|event| (&*event.key_ids[0], event.via.as_deref())).collect();
+        assert_eq!(kept, [("old", None), ("new", Some("console"))]);
     }
 }

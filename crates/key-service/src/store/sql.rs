@@ -302,12 +302,12 @@ async fn write_event(change: &mut Transaction, event: &ChangeEvent) -> Result<()
 
 /// The beginning of a statement that adds events of keys to the audit log.
 const INSERT_EVENTS: &str = "insert into audit_event
-     (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids)
+     (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, actor_via, at, action, key_ids)
    values ";
 
 /// The values of one event, in the order of [`INSERT_EVENTS`].
-fn event_values(event: &ChangeEvent) -> Result<[Parameter; 8], StoreError> {
-    let [username, realm, api_key, run_as, source] = actor_values(&event.actor);
+fn event_values(event: &ChangeEvent) -> Result<[Parameter; 9], StoreError> {
+    let [username, realm, api_key, run_as, source, via] = actor_values(&event.actor);
     let (at, action) = (millis(event.at), <&'static str>::from(event.action));
     Ok([
         username,
@@ -315,25 +315,27 @@ fn event_values(event: &ChangeEvent) -> Result<[Parameter; 8], StoreError> {
         api_key,
         run_as,
         source,
+        via,
         at.into(),
         action.into(),
         json_text(&event.key_ids)?.into(),
     ])
 }
 
-/// The actor as the audit log keeps it: username, realm, API key, run-as, source address.
-fn actor_values(actor: &Actor) -> [Parameter; 5] {
+/// The actor as the audit log keeps it: username, realm, API key, run-as, source address, through what.
+fn actor_values(actor: &Actor) -> [Parameter; 6] {
     [
         (&actor.username).into(),
         (&actor.realm).into(),
         actor.api_key.as_ref().map(|id| id.as_str()).into(),
         (&actor.run_as).into(),
         actor.source.map(|source| source.to_string()).into(),
+        actor.via.map(<&'static str>::from).into(),
     ]
 }
 
 impl Query {
-    /// Binds the next five `?` to what the audit log keeps of the actor.
+    /// Binds the next six `?` to what the audit log keeps of the actor.
     fn bind_actor(self, actor: &Actor) -> Self {
         actor_values(actor).into_iter().fold(self, Self::bind)
     }

@@ -153,6 +153,7 @@ pub(crate) fn actor() -> Actor {
         api_key: None,
         run_as: None,
         source: None,
+        via: None,
         preconditions: Vec::new(),
     }
 }

@@ -143,6 +143,21 @@ async fn changes_of_the_directory_are_logged_without_a_password() {
     }
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn lines_of_what_was_asked_through_the_console_say_so() {
+    let (log, _guard) = Log::begin();
+    let service = Service::new().await;
+    let made = service.user("own").through_the_console().make(r#"{"name":"x"}"#).await;
+    service.user("read").through_the_console().post("/_security/api_key", r#"{"name":"x"}"#).await;
+    service.basic("own", "wrong").through_the_console().get("/").await;
+    service.user("own").through_the_console().put("/_security/role/r", "{}").await;
+    service.elastic().through_the_console().put("/_security/role/r", "{}").await;
+    service.key(&made).get("/_security/role").await;
+    let told: Vec<_> = log.audit_lines().iter().map(|line| line.get("via").cloned()).collect();
+    let console = || Some(json!("console"));
+    assert_eq!(told, [console(), console(), console(), console(), console(), None]);
+}
+
 /// Runs on this thread alone, as above.
 #[tokio::test(flavor = "current_thread")]
 async fn credentials_inside_of_a_request_are_told_of_and_never_shown() {

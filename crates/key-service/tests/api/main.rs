@@ -12,6 +12,7 @@
     reason = "a test ends when it is wrong"
 )]
 
+mod audit_endpoint;
 mod audit_log;
 mod authenticate;
 mod body_formats;

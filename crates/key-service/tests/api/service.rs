@@ -10,7 +10,7 @@ use axum::http::{HeaderMap, Method, Request, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use latchkey_key_feed::Epoch;
-use latchkey_key_service::api::app;
+use latchkey_key_service::api::{AskedVia, app};
 use latchkey_key_service::clock::Clock as _;
 use latchkey_key_service::model::password::PasswordHash;
 use latchkey_key_service::model::realm_name::RealmName;
@@ -60,6 +60,7 @@ pub(crate) struct Client<'a> {
     service: &'a Service,
     authorization: Option<String>,
     run_as: Option<String>,
+    via: Option<AskedVia>,
 }
 
 /// What was answered.
@@ -158,13 +159,13 @@ impl Service {
     }
 
     pub(crate) fn anonymous(&self) -> Client<'_> {
-        Client { service: self, authorization: None, run_as: None }
+        Client { service: self, authorization: None, run_as: None, via: None }
     }
 
     pub(crate) fn presenting(&self, authorization: impl Into<String>) -> Client<'_> {
         let authorization = authorization.into();
         secrecy::watch_authorization(&authorization);
-        Client { service: self, authorization: Some(authorization), run_as: None }
+        Client { service: self, authorization: Some(authorization), run_as: None, via: None }
     }
 
     pub(crate) fn user(&self, username: &str) -> Client<'_> {
@@ -257,6 +258,11 @@ impl Client<'_> {
         Self { run_as: Some(username.to_owned()), ..self.clone() }
     }
 
+    /// The same, asked through the console.
+    pub(crate) fn through_the_console(&self) -> Self {
+        Self { via: Some(AskedVia::Console), ..self.clone() }
+    }
+
     pub(crate) async fn request(&self, method: Method, path: &str, body: Option<&str>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(authorization) = &self.authorization {
@@ -264,6 +270,9 @@ impl Client<'_> {
         }
         if let Some(username) = &self.run_as {
             request = request.header("es-security-runas-user", username);
+        }
+        if let Some(via) = self.via {
+            request = request.extension(via);
         }
         if body.is_some() {
             request = request.header(CONTENT_TYPE, "application/json");

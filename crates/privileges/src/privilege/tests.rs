@@ -1,7 +1,7 @@
 use super::*;
 use crate::QUESTION_ALLOWANCE;
 use crate::caller::CallerKind;
-use crate::cluster_request::KeySelection;
+use crate::cluster_request::{GET_AUDIT_LOG, KeySelection};
 
 fn contains(wide: &ClusterPrivilege, narrow: &ClusterPrivilege) -> bool {
     covers(&[&wide.actions], &narrow.actions, &mut Budget::alone(QUESTION_ALLOWANCE)).unwrap()
@@ -118,6 +118,7 @@ fn lists_who_could_have_done_it() {
         ),
         (ClusterRequest::Other("cluster:admin/xpack/security/delegate_pki"), "delegate_pki,all"),
         (ClusterRequest::Other("cluster:monitor/main"), "monitor,manage,all"),
+        (ClusterRequest::Other(GET_AUDIT_LOG), "manage_security,all"),
         (ClusterRequest::ReadKeyFeed, "read_key_feed,manage_security,all"),
     ];
     for (request, names) in rows {

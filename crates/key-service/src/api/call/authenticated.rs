@@ -23,6 +23,7 @@ use crate::api::error::ApiError;
 use crate::api::request_context::RequestContext;
 use crate::api::unauthenticated::{Asked, challenges, unauthenticated};
 use crate::audit::{self, Actor, Refusal, RefusalEvent};
+use crate::model::asked_via::AskedVia;
 use crate::model::realm_name::RealmName;
 use crate::model::source::Source;
 use crate::security::anonymous::ANONYMOUS_REALM;
@@ -351,16 +352,22 @@ impl Unproven {
             api_key: Some(key.id.clone()),
             run_as: None,
             source: self.origin.source,
+            via: self.origin.via(),
             preconditions: Vec::new(),
         }
     }
 }
 
 impl Origin {
+    fn via(&self) -> Option<AskedVia> {
+        self.context.as_ref().and_then(|context| context.via)
+    }
+
     fn record_forbidden(&self, request: &ClusterRequest<'_>, actor: &Actor) {
         audit::record_refusal(&RefusalEvent {
             path: self.uri.path(),
             source: self.source,
+            via: self.via(),
             refusal: Refusal::Forbidden { action: request.action(), actor },
         });
     }
@@ -375,5 +382,5 @@ fn actor(authentication: &Authentication, origin: &Origin) -> Actor {
     let run_as = authentication.is_run_as().then(|| authentication.username().to_owned());
     let username = authenticating.username().to_owned();
     let preconditions = authentication.preconditions();
-    Actor { username, realm, api_key, run_as, source: origin.source, preconditions }
+    Actor { username, realm, api_key, run_as, source: origin.source, via: origin.via(), preconditions }
 }

@@ -253,8 +253,9 @@ pub(super) async fn write_directory_event(
 ) -> Result<(), StoreError> {
     let statement = Query::new(
         "insert into audit_event
-           (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids, subjects)
-         values (?, ?, ?, ?, ?, ?, ?, '[]', ?)",
+           (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, actor_via, at, action, key_ids,
+            subjects)
+         values (?, ?, ?, ?, ?, ?, ?, ?, '[]', ?)",
     )
     .bind_actor(&event.actor)
     .bind(millis(event.at))

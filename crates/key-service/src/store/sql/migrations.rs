@@ -43,6 +43,7 @@ pub(super) fn sqlite() -> Migrator {
         (14, "service accounts", include_str!("../../../migrations/sqlite/0014_service_accounts.sql")),
         (15, "key usage", include_str!("../../../migrations/sqlite/0015_key_usage.sql")),
         (16, "opaque keys", include_str!("../../../migrations/sqlite/0016_opaque_keys.sql")),
+        (17, "asked via", include_str!("../../../migrations/sqlite/0017_asked_via.sql")),
     ])
 }
 
@@ -64,6 +65,7 @@ pub(super) fn postgres() -> Migrator {
         (14, "service accounts", include_str!("../../../migrations/postgres/0014_service_accounts.sql")),
         (15, "key usage", include_str!("../../../migrations/postgres/0015_key_usage.sql")),
         (16, "opaque keys", include_str!("../../../migrations/postgres/0016_opaque_keys.sql")),
+        (17, "asked via", include_str!("../../../migrations/postgres/0017_asked_via.sql")),
     ])
 }
 

@@ -13,8 +13,10 @@ use crate::limits::KEYS_LISTED_MAX;
 use crate::limits::work_limits::KEYS_SCANNED_AHEAD_LEN_MAX;
 use crate::model::stored_key::StoredKey;
 use crate::model::stored_user::NativeUser;
+use crate::store::audit_trail::{KeptEvent, WantedEvents};
 use crate::store::directory::PrivilegeFilter;
 use crate::store::sql::SqlStore;
+use crate::store::sql::audit_rows::{kept_event, wanted_events};
 use crate::store::sql::directory_rows::application_privilege;
 use crate::store::sql::directory_rows::users::native_user;
 use crate::store::sql::key_rows::push_filter;
@@ -116,6 +118,13 @@ impl Selection<ApplicationPrivilege> {
         }
         query.push(" order by application, name");
         Ok(Self { query, texts: &["actions", "metadata"], read: |row| application_privilege(&row) })
+    }
+}
+
+impl Selection<KeptEvent> {
+    pub(in crate::store) fn of_events(wanted: &WantedEvents) -> Result<Self, StoreError> {
+        let query = wanted_events(wanted)?;
+        Ok(Self { query, texts: &["key_ids", "subjects", "tokens"], read: |row| kept_event(&row) })
     }
 }
 

@@ -96,6 +96,12 @@ impl SqlStore {
     }
 
     /// As if the store was last opened by a version that did not know this.
+    pub(in crate::store) async fn forget_asked_via(&self) {
+        self.write(Query::new("alter table audit_event drop column actor_via")).await.unwrap();
+        self.write(Query::new("delete from _sqlx_migrations where version = 17")).await.unwrap();
+    }
+
+    /// As if the store was last opened by a version that did not know this.
     pub(in crate::store) async fn forget_usage(&self) {
         self.write(Query::new("drop table key_usage")).await.unwrap();
         self.write(Query::new("delete from _sqlx_migrations where version = 15")).await.unwrap();

@@ -200,8 +200,9 @@ async fn insert(change: &mut Transaction, token: &NewToken, family: Option<i64>)
 async fn write_token_event(change: &mut Transaction, event: &TokenEvent) -> Result<(), StoreError> {
     let statement = Query::new(
         "insert into audit_event
-           (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, at, action, key_ids, tokens)
-         values (?, ?, ?, ?, ?, ?, ?, '[]', ?)",
+           (actor_username, actor_realm, actor_api_key, actor_run_as, source_address, actor_via, at, action, key_ids,
+            tokens)
+         values (?, ?, ?, ?, ?, ?, ?, ?, '[]', ?)",
     )
     .bind_actor(&event.actor)
     .bind(millis(event.at))

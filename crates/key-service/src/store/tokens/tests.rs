@@ -51,6 +51,7 @@ fn actor() -> Actor {
         api_key: None,
         run_as: None,
         source: None,
+        via: None,
         preconditions: Vec::new(),
     }
 }

@@ -33,5 +33,6 @@ pub(super) fn record(failure: &AuthenticationFailure, origin: &Origin) {
             telemetry::authentication_failed(reason)
         }
     }
-    audit::record_refusal(&RefusalEvent { path: origin.uri.path(), source: origin.source, refusal });
+    let (path, source, via) = (origin.uri.path(), origin.source, origin.via());
+    audit::record_refusal(&RefusalEvent { path, source, via, refusal });
 }

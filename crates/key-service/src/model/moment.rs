@@ -1,4 +1,4 @@
-//! A moment as somebody at a terminal says it.
+//! Moments as people write and read them.
 
 use std::time::Duration;
 
@@ -10,14 +10,14 @@ use latchkey_key_feed::UnixMillis;
 
 /// A moment, or a time before now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(crate) enum Moment {
     Ago(Duration),
     At(UnixMillis),
 }
 
 impl Moment {
     /// Reads a duration, a date or a moment (RFC 3339).
-    pub(super) fn parse(argument: &str) -> Result<Self, String> {
+    pub(crate) fn parse(argument: &str) -> Result<Self, String> {
         if let Ok(ago) = TimeValue::parse(argument, "time") {
             return Ok(Self::Ago(ago.to_duration()));
         }
@@ -30,12 +30,19 @@ impl Moment {
         })
     }
 
-    pub(super) fn at(self, now: UnixMillis) -> UnixMillis {
+    pub(crate) fn at(self, now: UnixMillis) -> UnixMillis {
         match self {
             Self::Ago(ago) => now.minus(ago),
             Self::At(moment) => moment,
         }
     }
+}
+
+/// A moment, in milliseconds since 1970, as a date and time of day in UTC. One beyond the calendar stays a
+/// number.
+pub(crate) fn date(unix_ms: u64) -> String {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    moment.map_or_else(|| unix_ms.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 #[cfg(test)]

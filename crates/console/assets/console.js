@@ -1,0 +1,36 @@
+// What moves by itself, and copying. Every page works without it.
+"use strict";
+
+// Replaces elements of the page, or adds them at the head of its list, as the server sends them.
+for (const place of document.querySelectorAll("[data-events]")) {
+  const source = new EventSource(place.dataset.events);
+  const list = place.matches("[data-list]") ? place : place.querySelector("[data-list]");
+  source.addEventListener("part", (event) => {
+    const template = document.createElement("template");
+    template.innerHTML = event.data;
+    const element = template.content.firstElementChild;
+    const earlier = element && document.getElementById(element.id);
+    if (earlier) earlier.replaceWith(element);
+    else if (element && list) list.prepend(element);
+  });
+  source.addEventListener("over", () => source.close());
+  source.addEventListener("reload", () => location.reload());
+  addEventListener("pagehide", () => source.close());
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const text = document.getElementById(button.dataset.copy);
+  const copied = document.getElementById("copied");
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text.textContent);
+      button.textContent = "Copied";
+      copied.textContent = "Copied.";
+    } catch {
+      // Without TLS a browser gives no clipboard. Then the text is selected, to be copied by hand.
+      getSelection().selectAllChildren(text);
+      copied.textContent = "Selected: copy it by hand.";
+    }
+  });
+}

@@ -1,0 +1,91 @@
+//! What a person reads when a page cannot be shown.
+
+use askama::Template;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use crate::frame::{Frame, page};
+use crate::rest::{RestFailure, path_with_query};
+
+/// Why there is no page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// Nobody is logged in, or not any more.
+    LoggedOut {
+        /// Where to go after the log-in.
+        next: Option<String>,
+        /// Whether somebody was logged in.
+        has_ended: bool,
+    },
+    /// All else.
+    Refused { status: StatusCode, reason: String },
+}
+
+#[derive(Template)]
+#[template(path = "failure.html")]
+struct FailurePage<'a> {
+    frame: Frame,
+    reason: &'a str,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, reason: impl Into<String>) -> Self {
+        Self::Refused { status, reason: reason.into() }
+    }
+
+    pub(crate) fn logged_out(next: Option<String>) -> Self {
+        Self::LoggedOut { next, has_ended: false }
+    }
+
+    /// A form that no page of this session has shown.
+    pub(crate) fn foreign_form() -> Self {
+        let reason = "This form does not belong to your session, so nothing was done. Open the page again, and send it from there.";
+        Self::new(StatusCode::FORBIDDEN, reason)
+    }
+
+    /// What the user may not see or do.
+    pub(crate) fn forbidden() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "Your log-in does not have the right to see this page.")
+    }
+
+    /// Whether the credential of the session is no longer valid.
+    pub(crate) fn ends_session(&self) -> bool {
+        matches!(self, Self::LoggedOut { has_ended: true, .. })
+    }
+}
+
+impl From<RestFailure> for Failure {
+    fn from(failure: RestFailure) -> Self {
+        match failure {
+            RestFailure::Unauthenticated(_) => Self::LoggedOut { next: None, has_ended: true },
+            RestFailure::Refused { status, reason } => Self::Refused { status, reason },
+            RestFailure::Unknown => Self::new(StatusCode::BAD_GATEWAY, failure.to_string()),
+        }
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::LoggedOut { next, has_ended } => {
+                let next = next.as_deref().map(|next| ("next", next));
+                let ended = has_ended.then_some(("ended", "yes"));
+                let path = path_with_query("/console/login", next.into_iter().chain(ended));
+                Redirect::to(&path).into_response()
+            }
+            Self::Refused { status, reason } => {
+                let title = match status {
+                    StatusCode::NOT_FOUND => "Not found",
+                    StatusCode::FORBIDDEN => "Not allowed",
+                    _ => "That did not work",
+                };
+                page(status, &FailurePage { frame: Frame::of_nobody(title), reason: &reason })
+            }
+        }
+    }
+}
+
+/// 404: there is no such page.
+pub(crate) async fn not_found() -> Failure {
+    Failure::new(StatusCode::NOT_FOUND, "There is no such page.")
+}

@@ -1,0 +1,112 @@
+//! Making a key.
+
+use askama::Template;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use crate::Console;
+use crate::failure::Failure;
+use crate::frame::{Frame, Section, page};
+use crate::keys::made::{self, Made};
+use crate::keys::new_form::{FormProblems, LIVES, NewKeyForm, RightsForm};
+use crate::rest::RestFailure;
+use crate::signed_in::{SentForm, SignedIn};
+
+#[derive(Template)]
+#[template(path = "new_key.html")]
+struct NewKeyPage<'a> {
+    frame: Frame,
+    form: &'a NewKeyForm,
+    problems: FormProblems,
+    lives: Vec<Life>,
+    acts_for_others: bool,
+    grants_keys: bool,
+}
+
+struct Life {
+    value: &'static str,
+    word: &'static str,
+    is_chosen: bool,
+}
+
+pub(crate) async fn show(signed_in: SignedIn) -> Result<Response, Failure> {
+    if !may_make(&signed_in) {
+        return Err(Failure::forbidden());
+    }
+    Ok(form_page(&signed_in, &NewKeyForm::empty(), FormProblems::default(), StatusCode::OK))
+}
+
+/// Makes the key, and shows its secret this once; or the form again, with what is wrong.
+pub(crate) async fn make(State(console): State<Console>, sent: SentForm) -> Result<Response, Failure> {
+    let SentForm { signed_in, form: fields } = &sent;
+    let form = NewKeyForm::read(fields);
+    let body = match form.body() {
+        Ok(body) => body,
+        Err(problems) => return Ok(form_page(signed_in, &form, problems, StatusCode::BAD_REQUEST)),
+    };
+    match ask(&sent, &form, body).await {
+        Ok(made) => {
+            let frame = signed_in.frame("The key is made", Section::Keys);
+            Ok(made::page(made, "The key is made", frame, console.surroundings.now()))
+        }
+        Err(RestFailure::Refused { status, reason }) => {
+            let problems = FormProblems { whole: Some(reason), ..FormProblems::default() };
+            Ok(form_page(signed_in, &form, problems, status))
+        }
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// A key of one's own, or of another: granted with that owner's password, or on behalf of one for whom the user may act.
+async fn ask(sent: &SentForm, form: &NewKeyForm, body: Value) -> Result<Made, RestFailure> {
+    let person = &sent.signed_in.person;
+    let password = sent.form.get("owner_password");
+    if form.owner.is_empty() || form.owner == sent.signed_in.session.who.username && password.is_empty() {
+        return person.post("/_security/api_key", &body).await;
+    }
+    if password.is_empty() {
+        return person.clone().acting_as(&form.owner).post("/_security/api_key", &body).await;
+    }
+    let grant =
+        json!({"grant_type": "password", "username": form.owner, "password": password, "api_key": body});
+    person.post("/_security/api_key/grant", &grant).await
+}
+
+fn may_make(signed_in: &SignedIn) -> bool {
+    let rights = &signed_in.rights;
+    rights.makes_keys() || rights.grants_keys() || rights.acts_for_others()
+}
+
+fn form_page(
+    signed_in: &SignedIn,
+    form: &NewKeyForm,
+    problems: FormProblems,
+    status: StatusCode,
+) -> Response {
+    let life = |(value, word)| Life { value, word, is_chosen: value == form.life };
+    page(
+        status,
+        &NewKeyPage {
+            frame: signed_in.frame("New key", Section::Keys),
+            form,
+            problems,
+            lives: LIVES.map(life).into(),
+            acts_for_others: signed_in.rights.acts_for_others(),
+            grants_keys: signed_in.rights.grants_keys(),
+        },
+    )
+}
+
+impl NewKeyPage<'_> {
+    /// Whether rights are said in this way, for the template.
+    fn is(&self, rights: &str) -> bool {
+        match self.form.rights {
+            RightsForm::Labels => rights == "labels",
+            RightsForm::Application => rights == "application",
+            RightsForm::Json => rights == "json",
+            RightsForm::All => rights == "all",
+        }
+    }
+}

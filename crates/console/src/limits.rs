@@ -1,0 +1,83 @@
+//! Every limit of the console: named, with its unit, and where the number comes from.
+
+use std::time::Duration;
+
+/// Most sessions at once. Each holds a credential and little else, so all of them take a few megabytes.
+pub const SESSIONS_MAX: usize = 4_096;
+
+/// Most sessions of one user at once. One more ends the oldest of that user, so nobody takes all places.
+pub const SESSIONS_PER_USER_MAX: usize = 16;
+
+/// How long a session lives that nobody uses, unless the settings say otherwise.
+pub const SESSION_IDLE_DEFAULT: Duration = Duration::from_secs(30 * 60);
+
+/// How long a session lives, unless the settings say otherwise: a working day.
+pub const SESSION_LIFETIME_DEFAULT: Duration = Duration::from_secs(12 * 60 * 60);
+
+/// The shortest and the longest that either may be.
+pub const SESSION_TIME_MIN: Duration = Duration::from_secs(60);
+/// See [`SESSION_TIME_MIN`].
+pub const SESSION_TIME_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// Random bytes of the name of a session, and of the token of its forms. 256 bits cannot be guessed.
+pub const SESSION_RANDOM_LEN: usize = 32;
+
+/// Longest credential that a session holds, in bytes of its header. The key service takes none that is longer.
+pub const CREDENTIAL_LEN_MAX: usize = 8 * 1024;
+
+/// Longest form, in bytes: role descriptors and metadata of the largest key, each encoded for a form.
+pub const FORM_LEN_MAX: usize = 1024 * 1024;
+
+/// Longest answer of the key service that is read, in bytes. A page of keys with the longest role descriptors
+/// is shorter, and so is the list of the most edges.
+pub const ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
+
+/// Keys on a page.
+pub const KEYS_PER_PAGE: usize = 50;
+
+/// Keys that are revoked at once: all of a page.
+pub const KEYS_REVOKED_AT_ONCE_MAX: usize = KEYS_PER_PAGE;
+
+/// Edges on a page.
+pub const EDGES_PER_PAGE: usize = 100;
+
+/// Edges that are shown one by one while a change is watched. Of more the page shows those that have not
+/// applied it.
+pub const EDGES_WATCHED_SHOWN_MAX: usize = 1_000;
+
+/// Lines of the audit log on a page.
+pub const AUDIT_EVENTS_PER_PAGE: usize = 50;
+
+/// Lines of the audit log in one export.
+pub const AUDIT_EVENTS_EXPORTED_MAX: usize = 100_000;
+
+/// Lines of the audit log that are asked for at once.
+pub const AUDIT_EVENTS_AT_ONCE: usize = 1_000;
+
+/// Live pages at once, of all sessions. Each asks the key service again and again.
+pub const STREAMS_MAX: usize = 256;
+
+/// Live pages of one session at once.
+pub const STREAMS_PER_SESSION_MAX: usize = 8;
+
+/// How long a live page is served before the browser asks anew: so long may a session that has ended be seen
+/// to live, at most, where nothing else says so.
+pub const STREAM_LIFE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How often a change that is watched is asked for, at first and later. A change reaches edges in
+/// milliseconds; what is late is not worth asking for as often.
+pub const WATCH_INTERVAL: Duration = Duration::from_millis(100);
+/// See [`WATCH_INTERVAL`].
+pub const WATCH_INTERVAL_LATER: Duration = Duration::from_secs(1);
+
+/// For how long a change is watched at the shorter interval.
+pub const WATCHED_CLOSELY_FOR: Duration = Duration::from_secs(10);
+
+/// How often the lists of edges and of the audit log are asked for.
+pub const LIST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the answer to a revocation waits for edges where the user may not see them.
+pub const UNSEEN_EDGES_WAIT: &str = "5s";
+
+/// Longest text that a search takes, in bytes.
+pub const SEARCH_LEN_MAX: usize = 512;

@@ -1,0 +1,179 @@
+//! Pages that move by themselves: what has changed of them is sent as HTML, for as long as somebody looks
+//! (HTML standard, section Server-sent events).
+
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use latchkey_key_feed::UnixMillis;
+use tokio::time::Instant;
+
+use crate::Console;
+use crate::failure::Failure;
+use crate::limits::{LIST_INTERVAL, STREAM_LIFE_MAX, STREAMS_MAX, STREAMS_PER_SESSION_MAX};
+use crate::rest::{Person, RestFailure};
+use crate::session::Session;
+use crate::signed_in::SignedIn;
+
+/// The parts of a page at one moment.
+pub(crate) struct Look {
+    pub(crate) parts: Vec<Part>,
+    /// Whether nothing will change any more.
+    pub(crate) is_over: bool,
+}
+
+/// An element of a page.
+pub(crate) struct Part {
+    /// Its id.
+    pub(crate) id: String,
+    pub(crate) html: String,
+}
+
+/// A page that is looked at again and again.
+pub(crate) trait LivePage: Send + 'static {
+    fn look(
+        &mut self,
+        person: &Person,
+        now: UnixMillis,
+    ) -> impl Future<Output = Result<Look, RestFailure>> + Send;
+
+    /// How long after a look the next one is, that long after the first.
+    fn interval(&self, _since_first: Duration) -> Duration {
+        LIST_INTERVAL
+    }
+}
+
+/// The places of a live page, which it gives back at its end.
+struct Places {
+    console: Console,
+    session: Arc<Session>,
+}
+
+struct Following<P> {
+    page: P,
+    person: Person,
+    session_name: String,
+    places: Places,
+    began: Instant,
+    /// What the browser has of each part, as of the last look.
+    sent: HashMap<String, String>,
+    events: VecDeque<Event>,
+    looks: u64,
+    is_over: bool,
+}
+
+/// The answer that follows a page.
+///
+/// # Errors
+///
+/// 429 when as many live pages are open as may be.
+pub(crate) fn follow(
+    console: &Console,
+    signed_in: SignedIn,
+    page: impl LivePage,
+) -> Result<Response, Failure> {
+    let places = Places::take(console, &signed_in.session).ok_or_else(|| {
+        Failure::new(StatusCode::TOO_MANY_REQUESTS, "Too many live pages are open. Close some of them.")
+    })?;
+    let following = Following {
+        page,
+        person: signed_in.person,
+        session_name: signed_in.session_name,
+        places,
+        began: Instant::now(),
+        sent: HashMap::new(),
+        events: VecDeque::new(),
+        looks: 0,
+        is_over: false,
+    };
+    let events = stream::unfold(following, async |mut following| {
+        let event = following.next().await?;
+        Some((Ok::<_, Infallible>(event), following))
+    });
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+impl Places {
+    fn take(console: &Console, session: &Arc<Session>) -> Option<Self> {
+        let took = |count: &AtomicUsize, max| {
+            count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < max).then_some(open + 1))
+        };
+        took(&session.streams, STREAMS_PER_SESSION_MAX).ok()?;
+        if took(&console.streams, STREAMS_MAX).is_err() {
+            session.streams.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        Some(Self { console: console.clone(), session: Arc::clone(session) })
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        self.session.streams.fetch_sub(1, Ordering::Relaxed);
+        self.console.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl<P: LivePage> Following<P> {
+    /// The next event; `None` at the end.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            if self.is_over || !self.waits().await {
+                return None;
+            }
+            self.look().await;
+        }
+    }
+
+    /// Waits for the next look. Says whether there is one: the session lives, and so does the service.
+    async fn waits(&mut self) -> bool {
+        let since = self.began.elapsed();
+        if self.looks > 0 {
+            let mut stopping = self.places.console.stopping.clone();
+            tokio::select! {
+                () = tokio::time::sleep(self.page.interval(since)) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return false,
+            }
+        }
+        self.looks += 1;
+        let console = &self.places.console;
+        let now = console.surroundings.steady();
+        since < STREAM_LIFE_MAX && console.sessions().alive(&self.session_name, now).is_some()
+    }
+
+    async fn look(&mut self) {
+        let now = self.places.console.surroundings.now();
+        match self.page.look(&self.person, now).await {
+            Ok(look) => {
+                let mut sent = HashMap::with_capacity(look.parts.len());
+                for Part { id, html } in look.parts {
+                    if self.sent.get(&id) != Some(&html) {
+                        self.events.push_back(Event::default().event("part").data(&html));
+                    }
+                    sent.insert(id, html);
+                }
+                self.sent = sent;
+                self.is_over = look.is_over;
+                if look.is_over {
+                    self.events.push_back(Event::default().event("over").data("over"));
+                }
+            }
+            // The page says who one is, and why something is refused, when it is loaded anew.
+            Err(RestFailure::Unauthenticated(_)) => {
+                self.is_over = true;
+                self.events.push_back(Event::default().event("reload").data("reload"));
+            }
+            // The browser asks again by itself.
+            Err(RestFailure::Refused { .. } | RestFailure::Unknown) => self.is_over = true,
+        }
+    }
+}

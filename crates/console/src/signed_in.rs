@@ -1,0 +1,112 @@
+//! Who is logged in, as each page takes it: a page that does not ask does not compile, because only this gives it a
+//! [`Person`].
+
+use std::sync::Arc;
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+
+use crate::Console;
+use crate::cookie::{self, Secure};
+use crate::failure::Failure;
+use crate::fields::Fields;
+use crate::frame::{Frame, Section};
+use crate::limits::FORM_LEN_MAX;
+use crate::person_rights::PersonRights;
+use crate::rest::{Origin, Person};
+use crate::session::Session;
+
+/// A request for a page, by somebody who is logged in.
+pub(crate) struct SignedIn {
+    pub(crate) session: Arc<Session>,
+    pub(crate) person: Person,
+    pub(crate) rights: PersonRights,
+    /// What the address asks for.
+    pub(crate) query: Fields,
+    /// The name of the session, to look later whether it lives.
+    pub(crate) session_name: String,
+}
+
+/// The same for a form that was sent, which a page of this session has shown.
+pub(crate) struct SentForm {
+    pub(crate) signed_in: SignedIn,
+    pub(crate) form: Fields,
+}
+
+impl FromRequestParts<Console> for SignedIn {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Failure> {
+        let secure = Secure::of(&parts.headers, console.speaks_tls);
+        let name = cookie::session_name(&parts.headers, secure).map(str::to_owned);
+        let now = console.surroundings.steady();
+        let session = name.and_then(|name| Some((console.sessions().used(&name, now)?, name)));
+        let Some((session, session_name)) = session else { return Err(Failure::logged_out(next(parts))) };
+        let origin = Origin::of(parts);
+        let person = Person::new(console.rest.clone(), session.authorization.clone(), origin);
+        let rights = match PersonRights::of(&person).await {
+            Ok(rights) => rights,
+            Err(failure) => {
+                let failure = Failure::from(failure);
+                if failure.ends_session() {
+                    console.sessions().end(&session_name);
+                }
+                return Err(failure);
+            }
+        };
+        let query = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        Ok(Self { session, person, rights, query, session_name })
+    }
+}
+
+impl FromRequest<Console> for SentForm {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, console: &Console) -> Result<Self, Failure> {
+        let (mut parts, body) = request.into_parts();
+        let signed_in = SignedIn::from_request_parts(&mut parts, console).await?;
+        let form = read_form(&parts, body).await?;
+        if !signed_in.session.is_form_token(form.get("token")) {
+            return Err(Failure::foreign_form());
+        }
+        Ok(Self { signed_in, form })
+    }
+}
+
+impl SignedIn {
+    /// What surrounds every page.
+    pub(crate) fn frame(&self, title: impl Into<String>, section: Section) -> Frame {
+        Frame::new(title.into(), section, &self.session, &self.rights)
+    }
+
+    /// Whether a key is the user's own.
+    pub(crate) fn owns(&self, username: &str, realm: &str) -> bool {
+        let who = &self.session.who;
+        who.username == username && who.realm == realm
+    }
+}
+
+/// The fields of a form, if a page of this site has sent it.
+///
+/// # Errors
+///
+/// [`Failure`] when another site has, or the form is too long.
+pub(crate) async fn read_form(parts: &Parts, body: axum::body::Body) -> Result<Fields, Failure> {
+    if !cookie::is_of_this_site(&parts.headers) {
+        return Err(Failure::foreign_form());
+    }
+    let body = to_bytes(body, FORM_LEN_MAX).await.map_err(|_| {
+        let reason = format!("The form is longer than {} KiB.", FORM_LEN_MAX / 1024);
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
+    })?;
+    Ok(Fields::parse(&body))
+}
+
+/// Where to go after the log-in: the page that was asked for, if it changes nothing.
+fn next(parts: &Parts) -> Option<String> {
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    let path = uri.path_and_query()?.as_str();
+    (parts.method == axum::http::Method::GET).then(|| path.to_owned())
+}
