@@ -1,6 +1,6 @@
 //! The audit log: who changed what.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::body::{Body, Bytes};
@@ -22,6 +22,10 @@ use crate::rest::{Person, RestFailure, path_with_query};
 use crate::signed_in::SignedIn;
 use crate::watch::part;
 use crate::words::When;
+
+/// How many of the last numbers are looked at again. In PostgreSQL changes may become visible in another order than
+/// that of their numbers.
+const NUMBERS_LOOKED_AT_AGAIN: i64 = 256;
 
 /// Lines of a key's page.
 const HISTORY_LEN: usize = 20;
@@ -67,7 +71,7 @@ struct Answer {
     /// The number of the last change that there is.
     latest: i64,
     events: Vec<Value>,
-    /// Where to go on, if the log was not looked through.
+    /// Where to go on, if there may be more.
     next: Option<i64>,
 }
 
@@ -86,7 +90,12 @@ struct AuditFilter {
 /// What follows the log from a line on.
 struct Following {
     filter: AuditFilter,
-    after: i64,
+    /// The number of the last line that the page had when it was loaded.
+    begun: i64,
+    /// The largest number since.
+    last: i64,
+    /// Which of the last numbers were seen.
+    seen: BTreeSet<i64>,
 }
 
 pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
@@ -94,10 +103,8 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
     let answer =
         filter.ask(&signed_in.person, AUDIT_EVENTS_PER_PAGE, filter.before.map(|n| ("before", n))).await?;
     let now = console.surroundings.now();
-    let lines: Vec<_> = answer.events.iter().map(|event| AuditLine::of(event, now)).collect();
-    let is_full = lines.len() == AUDIT_EVENTS_PER_PAGE;
-    let last = answer.next.or_else(|| lines.last().map(|line| line.number).filter(|_| is_full));
-    let older = last.map(|last| filter.path("/console/audit", Some(("before", last))));
+    let lines = answer.events.iter().map(|event| AuditLine::of(event, now)).collect();
+    let older = answer.next.map(|last| filter.path("/console/audit", Some(("before", last))));
     let is_newest = filter.before.is_none() && filter.until.is_empty();
     let events = || filter.path("/console/audit/events", Some(("after", answer.latest)));
     Ok(ok(&AuditPage {
@@ -113,8 +120,8 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
 
 pub(crate) async fn follow(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
     let filter = AuditFilter::read(&signed_in.query);
-    let after = signed_in.query.get("after").parse().unwrap_or(i64::MAX);
-    live::follow(&console, signed_in, Following { filter, after })
+    let begun = signed_in.query.get("after").parse().unwrap_or(i64::MAX);
+    live::follow(&console, signed_in, Following { filter, begun, last: begun, seen: BTreeSet::new() })
 }
 
 /// All lines that the filter lets through, oldest first, as lines of JSON.
@@ -127,10 +134,7 @@ pub(crate) async fn export(signed_in: SignedIn) -> Result<Response, Failure> {
         let Some(answer) = answer else { return Ok(None) };
         let lines: String = answer.events.iter().map(|event| format!("{event}\n")).collect();
         let count = count + answer.events.len();
-        let after = answer.next.or_else(|| {
-            answer.events.last().and_then(number).filter(|_| answer.events.len() == AUDIT_EVENTS_AT_ONCE)
-        });
-        let next = match after.filter(|_| count < AUDIT_EVENTS_EXPORTED_MAX) {
+        let next = match answer.next.filter(|_| count < AUDIT_EVENTS_EXPORTED_MAX) {
             Some(after) => Some(filter.ask(&person, AUDIT_EVENTS_AT_ONCE, Some(("after", after))).await?),
             None => None,
         };
@@ -159,10 +163,19 @@ pub(crate) async fn history(
 
 impl LivePage for Following {
     async fn look(&mut self, person: &Person, now: UnixMillis) -> Result<Look, RestFailure> {
-        let answer = self.filter.ask(person, AUDIT_EVENTS_PER_PAGE, Some(("after", self.after))).await?;
-        let lines: VecDeque<_> = answer.events.iter().map(|event| AuditLine::of(event, now)).collect();
-        self.after = lines.iter().map(|line| line.number).chain(answer.next).max().unwrap_or(self.after);
-        let parts = lines.iter().filter_map(|line| part(format!("event-{}", line.number), line)).collect();
+        let after = self.last.saturating_sub(NUMBERS_LOOKED_AT_AGAIN).max(self.begun);
+        let answer = self.filter.ask(person, AUDIT_EVENTS_AT_ONCE, Some(("after", after))).await?;
+        let mut parts = Vec::new();
+        for event in &answer.events {
+            let line = AuditLine::of(event, now);
+            self.last = self.last.max(line.number);
+            if self.seen.insert(line.number) {
+                parts.extend(part(format!("event-{}", line.number), &line));
+            }
+        }
+        // What the filter left out is looked at as well.
+        self.last = self.last.max(answer.next.unwrap_or(self.last));
+        self.seen = self.seen.split_off(&self.last.saturating_sub(NUMBERS_LOOKED_AT_AGAIN));
         Ok(Look { parts, is_over: false })
     }
 }

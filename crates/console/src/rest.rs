@@ -165,11 +165,15 @@ impl Person {
     }
 }
 
-/// What an error's body says (Elasticsearch, `error.reason`).
+/// What an error's body says (Elasticsearch, `error.reason`, and of what it is caused by).
 fn refusal(status: StatusCode, body: &[u8]) -> RestFailure {
     let said: Option<Value> = serde_json::from_slice(body).ok();
-    let reason = said.as_ref().and_then(|said| said.pointer("/error/reason")).and_then(Value::as_str);
-    let reason = reason.map_or_else(|| format!("the key service has answered {status}"), str::to_owned);
+    let at = |path: &str| said.as_ref().and_then(|said| said.pointer(path)).and_then(Value::as_str);
+    let reason = match (at("/error/reason"), at("/error/caused_by/reason")) {
+        (Some(reason), Some(cause)) => format!("{reason}: {cause}"),
+        (Some(reason), None) => reason.to_owned(),
+        (None, _) => format!("the key service has answered {status}"),
+    };
     match status {
         StatusCode::OK => RestFailure::Unknown,
         StatusCode::UNAUTHORIZED => RestFailure::Unauthenticated(reason),

@@ -197,7 +197,7 @@ fn everywhere(total: u64, slowest: f64) -> String {
 
 /// The sentence for a change that has not arrived everywhere, or of which that is not known.
 fn partly(applied: u64, total: u64, last: Option<&When>, is_complete: bool) -> String {
-    let mut text = format!("{} of {} refuse it.", grouped(applied), counted(total, "edge"));
+    let mut text = format!("{} of {} edges refuse it.", grouped(applied), grouped(total));
     if let Some(last) = last {
         text.push_str(&format!(
             " An edge that is silent may admit it until {} ({}) at the latest.",

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Extension, Router};
 use latchkey_console::limits::SESSION_RANDOM_LEN;
 use latchkey_console::{ConsoleParts, Rest, SessionTimes, Surroundings, console};
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
+use crate::model::asked_via::AskedVia;
 use crate::randomness::{Randomness, draw};
 
 /// Time and random bytes of this process, as the console takes them.
@@ -42,7 +43,7 @@ pub fn with_console(
     stopping: watch::Receiver<bool>,
 ) -> Router {
     let pages = console(ConsoleParts {
-        rest: Rest::new(interface.clone()),
+        rest: Rest::new(interface.clone().layer(Extension(AskedVia::Console))),
         surroundings: Arc::new(OfTheService { clock, randomness }),
         times,
         speaks_tls,

@@ -10,7 +10,7 @@ pub(crate) mod edge_wait;
 mod exchange;
 pub(crate) mod fleet;
 pub(crate) mod last_page;
-mod propagation;
+pub(crate) mod propagation;
 pub(crate) mod register;
 pub(crate) mod shared_page;
 mod shared_reads;
@@ -71,7 +71,7 @@ impl Feed {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let recent = Arc::default();
-        tokio::spawn(note_changes(store.changes(), Arc::clone(&recent)));
+        tokio::spawn(note_changes(store.changes(), Arc::clone(&recent), Arc::clone(&clock)));
         let edges = EdgeRegister::begin(store.clone(), edges, clock, recent);
         exchange::begin(&edges);
         Self {
@@ -163,10 +163,14 @@ fn given(request: &FollowerRequest, page: Arc<SharedPage>) -> Result<Arc<SharedP
 }
 
 /// Notes when changes become known, until the store is closed.
-async fn note_changes(mut changes: watch::Receiver<Cursor>, recent: Arc<Mutex<RecentChanges>>) {
+async fn note_changes(
+    mut changes: watch::Receiver<Cursor>,
+    recent: Arc<Mutex<RecentChanges>>,
+    clock: Arc<dyn Clock>,
+) {
     while changes.changed().await.is_ok() {
         let cursor = *changes.borrow_and_update();
-        recent.lock().unwrap_or_else(PoisonError::into_inner).hear(cursor, Instant::now());
+        recent.lock().unwrap_or_else(PoisonError::into_inner).hear(cursor, Instant::now(), clock.now());
     }
 }
 

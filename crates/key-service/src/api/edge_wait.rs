@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use latchkey_edge_ledger::{MayAdmit, Waiting};
 use latchkey_elastic::{ErrorCause, TimeValue};
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use latchkey_privileges::cluster_request::{ClusterRequest, GET_EDGES};
 use serde::Serialize;
 
@@ -21,6 +21,10 @@ const WAIT_FOR_EDGES: &str = "wait_for_edges";
 /// How far a change has come, beside the usual fields of an answer.
 #[derive(Serialize)]
 pub(super) struct EdgesAnswer {
+    epoch: Epoch,
+    /// The position of the change in the feed; absent when nothing was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cursor: Option<Cursor>,
     total: usize,
     applied: usize,
     /// Sorted, of at most [`EDGES_MISSING_NAMED_MAX`] instances. Absent for callers who may not see the
@@ -115,6 +119,8 @@ impl EdgesAnswer {
         let named = || missing.iter().take(EDGES_MISSING_NAMED_MAX);
         let may_admit = may_see_names && !missing.is_empty();
         Self {
+            epoch: reached.epoch.clone(),
+            cursor: reached.change,
             total: *total,
             applied: total.saturating_sub(missing.len()),
             missing: may_see_names.then(|| named().map(|edge| edge.id.name.as_str().to_owned()).collect()),
@@ -175,10 +181,13 @@ mod tests {
             until: UnixMillis(10 + number as u64),
         };
         let missing: Vec<MayAdmit> = (0..EDGES_MISSING_NAMED_MAX + 5).map(edge).collect();
-        let reached = EdgesReached { total: missing.len() + 2, missing, is_sure: true };
+        let epoch = Epoch::try_from("e".to_owned()).unwrap();
+        let change = Some(Cursor(7));
+        let reached = EdgesReached { total: missing.len() + 2, missing, is_sure: true, epoch, change };
         let answer = EdgesAnswer::of(&reached, true);
         assert_eq!((answer.total, answer.applied), (EDGES_MISSING_NAMED_MAX + 7, 2));
         assert!(!answer.complete);
+        assert_eq!((answer.epoch.as_str(), answer.cursor), ("e", Some(Cursor(7))));
         let may_admit = answer.may_admit.unwrap();
         assert_eq!((may_admit.len(), may_admit[1].name.as_str()), (EDGES_MISSING_NAMED_MAX, "e0000"));
         assert_eq!(

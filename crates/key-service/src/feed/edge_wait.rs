@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use latchkey_budget::Principal;
 use latchkey_edge_ledger::{MayAdmit, Waiting};
-use latchkey_key_feed::Cursor;
+use latchkey_key_feed::{Cursor, Epoch};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::feed::Feed;
@@ -37,6 +37,10 @@ pub(crate) struct EdgesReached {
     pub missing: Vec<MayAdmit>,
     /// Whether every edge that may admit is among them.
     pub is_sure: bool,
+    /// Which feed the change is of.
+    pub epoch: Epoch,
+    /// The position of the change; `None` when nothing was changed.
+    pub change: Option<Cursor>,
 }
 
 /// Permits for requests that wait for edges. A request without a permit is not refused: its change is
@@ -68,7 +72,8 @@ impl<'a> EdgeWait<'a> {
         // Another process may have begun another epoch, in which what edges have acknowledged means nothing.
         let latest = self.feed.store.latest().await;
         let knows_epoch = latest.is_ok();
-        let change = match change {
+        let epoch = self.feed.store.epoch();
+        let reached = match change {
             Some(change) => change,
             None => latest?,
         };
@@ -77,7 +82,7 @@ impl<'a> EdgeWait<'a> {
         let mut news = register.news();
         // An edge that another replica answered before the change is in the store now.
         let has_heard = knows_epoch & register.hear_others().await;
-        let (total, missing) = register.ledger().wait_for(change, self.waiting, register.now());
+        let (total, missing) = register.ledger().wait_for(reached, self.waiting, register.now());
         let mut stopping = self.feed.stopping.clone();
         let outcome = loop {
             if missing.is_settled() {
@@ -105,7 +110,7 @@ impl<'a> EdgeWait<'a> {
             outcome => outcome,
         };
         edges_waited_for(outcome, began.elapsed());
-        Ok(EdgesReached { total, missing, is_sure })
+        Ok(EdgesReached { total, missing, is_sure, epoch, change })
     }
 }
 

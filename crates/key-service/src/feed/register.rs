@@ -33,7 +33,10 @@ pub(crate) struct EdgeRegister {
     ledger: Mutex<EdgeLedger>,
     /// Counts up whenever the ledger has news.
     news: watch::Sender<u64>,
-    pub(super) recent: Arc<Mutex<RecentChanges>>,
+    recent: Arc<Mutex<RecentChanges>>,
+    changes: watch::Receiver<Cursor>,
+    /// Where the feed was when this process began: when that was reached is not known.
+    begun_at: Cursor,
     /// The requests that wait for rows to be durable.
     writing: Mutex<Vec<Writer>>,
     to_write: Arc<Notify>,
@@ -54,12 +57,16 @@ impl EdgeRegister {
     ) -> Arc<Self> {
         let mut ledger = EdgeLedger::new(store.epoch(), rules);
         ledger.merge(store.edges().at_opening().clone(), clock.moment());
+        let changes = store.changes();
+        let begun_at = *changes.borrow();
         let register = Arc::new(Self {
             store,
             clock,
             ledger: Mutex::new(ledger),
             news: watch::Sender::new(0),
             recent,
+            changes,
+            begun_at,
             writing: Mutex::default(),
             to_write: Arc::default(),
             readings_begun: Mutex::default(),
@@ -93,19 +100,18 @@ impl EdgeRegister {
 
     /// Notes what an edge has said to this replica.
     pub(super) fn note_request(&self, request: EdgeRequest, answered_in_ms: u64) -> LedgerUpdate {
-        let acknowledged = request.acknowledged;
-        let name = request.id.name.clone();
+        let (acknowledged, id) = (request.acknowledged, request.id.clone());
         let update = self.ledger().note_request(request, answered_in_ms, self.now());
         if update.took_back {
             tracing::warn!(
-                edge = name.as_str(),
+                edge = id.name.as_str(),
                 "an edge took back what it had acknowledged: do two processes share its name and credential?"
             );
         }
         if update.before == Some(Cursor(0)) && acknowledged != Cursor(0) {
             self.to_write.notify_one();
         }
-        self.time_changes(&update, acknowledged);
+        self.time_changes(&id, &update, acknowledged);
         if update.is_news(acknowledged) {
             self.tell_news();
         }
@@ -333,10 +339,22 @@ impl EdgeRegister {
     }
 
     /// The first acknowledgement of an edge follows a load, which says nothing about how long a change takes.
-    fn time_changes(&self, update: &LedgerUpdate, acknowledged: Cursor) {
+    fn time_changes(&self, id: &EdgeId, update: &LedgerUpdate, acknowledged: Cursor) {
         let Some(before) = update.before.filter(|before| *before != Cursor(0)) else { return };
-        let recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.taken(before, acknowledged, Instant::now()).for_each(change_reached_edge);
+        let (mut recent, now) = (self.recent(), Instant::now());
+        recent.taken(before, acknowledged, now).for_each(change_reached_edge);
+        recent.note_reached(id, before, acknowledged, now);
+    }
+
+    /// The latest changes, of which the last is heard of at the latest now. It is usable after a panic of its
+    /// holder: what is missing then is only not timed.
+    pub(super) fn recent(&self) -> MutexGuard<'_, RecentChanges> {
+        let latest = *self.changes.borrow();
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest > self.begun_at {
+            recent.hear(latest, Instant::now(), self.clock.now());
+        }
+        recent
     }
 }
 

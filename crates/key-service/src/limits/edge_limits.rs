@@ -56,6 +56,17 @@ pub const EDGES_MISSING_NAMED_MAX: usize = 100;
 /// is further behind is not timed for the older ones.
 pub const CHANGES_TIMED_MAX: usize = 1_024;
 
+/// Most times of edges that are kept for these changes: those of a thousand edges for all of them, and of
+/// [`EDGES_MAX`] edges for the latest 32. A time takes eight bytes.
+pub const EDGE_TIMES_MAX: usize = 1_024 * 1_024;
+
+/// Most changes whose times are kept because somebody has asked for them. With [`EDGES_MAX`] edges they take
+/// eight megabytes.
+pub const CHANGES_ASKED_FOR_MAX: usize = 32;
+
+/// Most of the latest changes that one answer sums up: what a small plot shows.
+pub const CHANGES_SUMMED_UP_MAX: usize = 60;
+
 const _: () = assert!(EDGE_SIGHT_INTERVAL.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
 const _: () = assert!(FEED_WAIT_MAX.as_secs() < EDGES_LIVE_FOR_DEFAULT.as_secs());
 const _: () =

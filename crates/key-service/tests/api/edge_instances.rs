@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use latchkey_key_service::settings::{EdgeSettings, ServiceSettings};
 use serde_json::{Value, json};
 
-use crate::follower::Follower;
+use crate::follower::{Follower, reached};
 use crate::service::{Answer, BEGINNING, Made, Service, USERS};
 
 const KEYS: &str = "/_security/api_key";
@@ -17,7 +17,7 @@ const FEED_KEY: &str = r#"{"name":"edge","role_descriptors":{"edge":{"cluster":[
 /// What a revocation that is asked for says of the edges.
 async fn revoked(service: &Service, id: &str) -> Value {
     let body = json!({"ids": [id]}).to_string();
-    service.elastic().delete(&format!("{KEYS}?wait_for_edges=1ms"), &body).await.json()["edges"].clone()
+    reached(&service.elastic().delete(&format!("{KEYS}?wait_for_edges=1ms"), &body).await.json())
 }
 
 async fn forget(service: &Service, what: &str) -> Value {

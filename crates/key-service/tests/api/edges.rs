@@ -1,4 +1,5 @@
 use axum::http::StatusCode;
+use latchkey_key_service::settings::ServiceSettings;
 use serde_json::{Value, json};
 
 use crate::follower::Follower;
@@ -104,4 +105,84 @@ async fn the_fleet_is_measured_without_a_name() {
     }
     assert!(metrics.contains("latchkey_feed_propagation_seconds_bucket"), "{metrics}");
     assert!(!metrics.contains("named-edge"));
+}
+
+/// The edge of this name in a list.
+fn named<'a>(fleet: &'a Value, name: &str) -> &'a Value {
+    fleet["edges"].as_array().unwrap().iter().find(|edge| edge["name"] == name).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_watches_a_change_sees_which_edges_have_it() {
+    let service = Service::new().await;
+    let id = service.elastic().make(r#"{"name":"a"}"#).await.id;
+    let mut early = Follower::current(&service, "early").await;
+    let mut late = Follower::current(&service, "late").await;
+    let body = json!({"ids": [id]}).to_string();
+    let ended = service.elastic().delete("/_security/api_key?wait_for_edges=0", &body).await.json();
+    let change = ended["edges"]["cursor"].as_u64().unwrap();
+    early.apply().await;
+    let query = format!("{PATH}?change={change}");
+    let fleet = service.elastic().get(&query).await.json();
+    assert_eq!(fleet["change"], json!({"cursor": change, "at": BEGINNING}));
+    let (fast, slow) = (named(&fleet, "early"), named(&fleet, "late"));
+    assert_eq!((&fast["applied"], &slow["applied"]), (&json!(true), &json!(false)));
+    assert!(fast["applied_after_ms"].is_u64() && slow.get("applied_after_ms").is_none(), "{fleet}");
+    // Many others follow, and the page that watches this one is loaded again.
+    for number in 0..8 {
+        service.elastic().make(&json!({"name": number.to_string()}).to_string()).await;
+    }
+    late.apply().await;
+    let again = service.elastic().get(&query).await.json();
+    assert_eq!(named(&again, "early")["applied_after_ms"], fast["applied_after_ms"]);
+    assert_eq!(named(&again, "late")["applied"], true);
+    assert!(named(&again, "late")["applied_after_ms"].is_u64(), "{again}");
+}
+
+#[tokio::test]
+async fn of_a_change_that_nobody_has_timed_it_is_told_who_has_it() {
+    let service = Service::new().await;
+    service.elastic().make(r#"{"name":"a"}"#).await;
+    let edge = Follower::current(&service, "edge").await;
+    let cursor = edge.cursor;
+    let service = service.restart(ServiceSettings::default()).await;
+    assert_eq!(Follower::current(&service, "edge").await.cursor, cursor);
+    for (change, applied) in [(cursor, true), (cursor + 1, false), (0, true)] {
+        let fleet = service.elastic().get(&format!("{PATH}?change={change}")).await.json();
+        let edge = named(&fleet, "edge");
+        assert_eq!(edge["applied"], applied, "{change}: {fleet}");
+        assert!(edge.get("applied_after_ms").is_none() && fleet.get("change").is_none(), "{fleet}");
+    }
+}
+
+#[tokio::test]
+async fn the_latest_changes_are_summed_up_for_whoever_asks() {
+    let service = Service::new().await;
+    let mut edge = Follower::current(&service, "edge").await;
+    for name in ["a", "b"] {
+        service.elastic().make(&json!({ "name": name }).to_string()).await;
+        edge.apply().await;
+    }
+    service.elastic().make(r#"{"name":"c"}"#).await;
+    let fleet = service.elastic().get(&format!("{PATH}?changes=true")).await.json();
+    let changes = fleet["changes"].as_array().unwrap();
+    let told: Vec<_> =
+        changes.iter().map(|change| (change["cursor"].as_u64(), change["edges"].as_u64())).collect();
+    assert_eq!(told, [(Some(2), Some(1)), (Some(3), Some(1)), (Some(4), Some(0))]);
+    assert!(changes[0]["median_ms"].is_u64() && changes[0]["max_ms"].is_u64(), "{fleet}");
+    assert!(changes[2].get("median_ms").is_none() && changes[2]["at"] == BEGINNING, "{fleet}");
+    let plain = service.elastic().get(PATH).await.json();
+    assert!(plain.get("changes").is_none() && plain["edges"][0].get("applied").is_none(), "{plain}");
+}
+
+#[tokio::test]
+async fn a_change_is_a_number() {
+    let service = Service::new().await;
+    for query in ["change=x", "change=-1", "changes=x", "chang=1"] {
+        assert_eq!(
+            service.elastic().get(&format!("{PATH}?{query}")).await.status,
+            StatusCode::BAD_REQUEST,
+            "{query}"
+        );
+    }
 }

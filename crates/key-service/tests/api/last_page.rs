@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use latchkey_key_feed::{Cursor, FeedPage, FeedRow};
 use serde_json::{Value, json};
 
-use crate::follower::Follower;
+use crate::follower::{Follower, reached};
 use crate::service::{Answer, Made, Service};
 
 const KEYS: &str = "/_security/api_key";
@@ -65,7 +65,7 @@ async fn a_waiting_edge_hears_of_everything_that_was_revoked_with_its_own_key() 
     let empty = page(&answer, cursor + 4);
     assert!(empty.ended && empty.keys.is_empty() && empty.cursor.0 == cursor + 4);
     let all = json!({"total": 1, "applied": 1, "missing": [], "complete": true});
-    assert_eq!(told["edges"], all, "it has acknowledged, with the key that has ended");
+    assert_eq!(reached(&told), all, "it has acknowledged, with the key that has ended");
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn the_last_page_does_not_make_an_edge_fresh_again_and_again() {
         assert_eq!(edge.answer(last, "").await.status, StatusCode::OK);
     }
     service.elastic().make(r#"{"name":"newer"}"#).await;
-    let told = revoke(&service, json!({"ids": ["nobody"]}), "0").await["edges"].clone();
+    let told = reached(&revoke(&service, json!({"ids": ["nobody"]}), "0").await);
     assert_eq!(told, json!({"total": 0, "applied": 0, "missing": [], "complete": true}));
 }
 
@@ -118,7 +118,7 @@ async fn an_edge_says_goodbye_with_a_key_that_has_ended() {
     let path = format!("/_latchkey/feed?after=0&limit=1&wait=0ms&edge=edge&{identity}&leaving=true");
     let goodbye = service.key(&key).get(&path).await;
     assert!(page(&goodbye, 0).keys.is_empty());
-    let told = revoke(&service, json!({"ids": ["nobody"]}), "0").await["edges"].clone();
+    let told = reached(&revoke(&service, json!({"ids": ["nobody"]}), "0").await);
     assert_eq!(told, json!({"total": 0, "applied": 0, "missing": [], "complete": true}));
     assert_eq!(service.key(&key).get(&path).await.status, StatusCode::UNAUTHORIZED, "it is nobody now");
     assert_eq!(edge.answer(edge.cursor, "").await.status, StatusCode::UNAUTHORIZED);

@@ -22,6 +22,7 @@ mod clone;
 mod cluster;
 mod compressed_bodies;
 mod connections;
+mod console;
 mod create;
 mod credentials;
 mod cross_cluster;

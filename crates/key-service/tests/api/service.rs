@@ -158,6 +158,11 @@ impl Service {
         end_tokens_of_the_gone(&self.store, &self.realms, &self.order, self.clock.now()).await.unwrap();
     }
 
+    /// What answers requests.
+    pub(crate) fn interface(&self) -> Router {
+        self.router.clone()
+    }
+
     pub(crate) fn anonymous(&self) -> Client<'_> {
         Client { service: self, authorization: None, run_as: None, via: None }
     }
