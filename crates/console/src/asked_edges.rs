@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use latchkey_key_feed::UnixMillis;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use crate::rest::{Person, RestFailure, path_with_query};
 
@@ -19,8 +19,8 @@ pub(crate) struct AskedFleet {
     pub(crate) current: u64,
     pub(crate) silent: u64,
     pub(crate) edges: Vec<AskedEdge>,
-    /// The latest changes and how long they took, oldest first.
-    #[serde(default)]
+    /// The latest changes that an edge has applied, and how long they took, oldest first.
+    #[serde(default, deserialize_with = "timed")]
     pub(crate) changes: Vec<TimedChange>,
 }
 
@@ -59,12 +59,28 @@ pub(crate) enum EdgeState {
     Gone,
 }
 
+/// A change as it is told. One that no edge has applied yet has no times.
+#[derive(Deserialize)]
+struct AskedChange {
+    edges: u64,
+    median_ms: Option<f64>,
+    max_ms: Option<f64>,
+}
+
 /// How long a change took to reach edges.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct TimedChange {
     pub(crate) edges: u64,
     pub(crate) median_ms: f64,
     pub(crate) max_ms: f64,
+}
+
+fn timed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<TimedChange>, D::Error> {
+    let asked = Vec::<AskedChange>::deserialize(deserializer)?;
+    let timed = |AskedChange { edges, median_ms, max_ms }| {
+        Some(TimedChange { edges, median_ms: median_ms?, max_ms: max_ms? })
+    };
+    Ok(asked.into_iter().filter_map(timed).collect())
 }
 
 impl AskedFleet {
@@ -118,5 +134,18 @@ impl EdgeState {
             Self::Live => "good",
             Self::Gone => "quiet",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_that_no_edge_has_applied_yet_takes_no_page_away() {
+        let told = r#"{"epoch": "e", "complete": true, "total": 1, "live": 1, "current": 0, "silent": 0, "edges": [], "changes": [
+            {"cursor": 2, "at": 1, "edges": 1, "median_ms": 3, "max_ms": 4}, {"cursor": 3, "at": 2, "edges": 0}]}"#;
+        let fleet: AskedFleet = serde_json::from_str(told).unwrap();
+        assert_eq!(fleet.changes, [TimedChange { edges: 1, median_ms: 3.0, max_ms: 4.0 }]);
     }
 }
