@@ -17,6 +17,6 @@ fn a_key_is_made_used_and_revoked_and_every_edge_is_seen_to_turn() {
 
 #[test]
 fn a_thousand_edges_are_shown() {
-    let service = Service::start().process;
-    Scenario::new("fleet", &service).play();
+    let service = Service::start();
+    Scenario::new("fleet", &service.process).play();
 }

@@ -33,7 +33,7 @@ async function counted (word) {
 await step('a thousand edges are counted, and a hundred of them are on a page', async () => {
   await all(edges, edge => edge.apply())
   await logIn(page)
-  await page.getByRole('link', { name: 'Edges' }).click()
+  await page.getByRole('navigation', { name: 'Console' }).getByRole('link', { name: 'Edges' }).click()
   await arrive(page, 'Edges')
   assert.equal(await counted('live'), number(EDGES))
   assert.equal(await counted('known'), number(EDGES))

@@ -1,14 +1,10 @@
 // Keys, users and edges of a service that looks as if somebody worked with it.
 
-import { rest, makeUser } from './browser.mjs'
+import { basic, makeUser, rest } from './browser.mjs'
 import { Edge, feedCredential } from './edge.mjs'
 
 const ORDERS = { applications: [{ application: 'shop', privileges: ['read', 'sell'], resources: ['orders/*'] }] }
 const LOGS = { cluster: ['monitor'], indices: [{ names: ['logs-*'], privileges: ['read'] }] }
-
-function basic ({ username, password }) {
-  return `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`
-}
 
 /** Makes them. Gives a key with everything that a key can have, and the edges. */
 export async function furnish () {

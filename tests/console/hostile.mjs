@@ -1,7 +1,7 @@
 // Names that somebody chose to do harm.
 
 import assert from 'node:assert/strict'
-import { arrive, end, heading, logIn, rest, step, visitor } from './browser.mjs'
+import { arrive, basic, end, heading, logIn, makeUser, rest, step, visitor } from './browser.mjs'
 
 const NAMES = [
   '<img src=x onerror="harm=1">',
@@ -103,6 +103,29 @@ await step('such names are shown once more before the keys are revoked, and in t
   await page.goto('/console/audit')
   assert.equal(await width(), 360)
   assert.equal(await harm(), undefined)
+})
+
+await step('what a user of such a name does appears as text, while somebody looks', async () => {
+  const username = '<img/src=x/onerror="harm=1">'
+  const user = await makeUser(username, ['manage_own_api_key'])
+  await page.goto('/console/audit')
+  const { id } = await rest('POST', '/_security/api_key', { name: 'of-a-hostile-user' }, basic(user))
+  const line = page.getByRole('row').filter({ hasText: id })
+  await line.waitFor()
+  assert.ok((await line.textContent()).includes(username))
+  assert.equal(await harm(), undefined)
+})
+
+await step('who logs in with a key of such a name is greeted with it as text', async () => {
+  const [, { encoded, name }] = await Promise.all(NAMES.slice(0, 2).map(name => rest('POST', '/_security/api_key', { name })))
+  const { page } = await visitor()
+  await page.goto('/console/me')
+  await page.getByText('Log in with an API key or a token').click()
+  await page.getByLabel('API key or token', { exact: true }).fill(encoded)
+  await page.getByRole('button', { name: 'Log in' }).click()
+  await arrive(page, 'Me')
+  assert.ok((await page.getByRole('banner').textContent()).includes(name))
+  assert.equal(await page.evaluate(() => globalThis.harm), undefined)
 })
 
 await end()
