@@ -20,7 +20,7 @@ export ENVOY_PATH := $(CURDIR)/.tools/envoy-$(ENVOY_VERSION)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan rest-tests bench lint fmt clean tools clients checkers release
+.PHONY: help build install installable demo run test compatibility crash rights sim fuzz soak hostile scan rest-tests bench lint fmt clean tools clients browser checkers screenshots release
 
 help: ## Show the verbs.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,7 @@ demo: build ## Tell the story of a key with real requests through a real Envoy (
 run: build ## Keep Envoy, the key service and an upstream up until Ctrl-C, with a key to try (NATIVE=1 as above).
 	@target/debug/local-stack run
 
-test: build clients checkers ## Run all tests, the ones on a real Envoy included, and the most important of those on the oldest and the newest Envoy too.
+test: build clients browser checkers ## Run all tests, the ones on a real Envoy included, and the most important of those on the oldest and the newest Envoy too.
 	@tools/bring-postgres
 	@cargo test --workspace
 	@LATCHKEY_SHELL=module cargo test -p latchkey-filter --test edge
@@ -95,6 +95,11 @@ bench: tools ## Measure everything beside its peers (QUICK=1: in three minutes, 
 	@cargo build --release -p latchkey-key-service -p latchkey-benches
 	@LATCHKEY_PATH=target/release/latchkey target/release/bench $(if $(QUICK),--quick) $(BENCH)
 
+screenshots: build browser ## Make the pictures of the console in docs/console anew. A check of `make lint` fails when the pages have changed since.
+	@LATCHKEY_TEST_SCREENSHOTS=docs/console cargo test --quiet --test console screenshots::
+	@sha256sum crates/console/assets/* crates/console/templates/* > docs/console/screenshots.txt
+	@echo 'screenshots: docs/console'
+
 lint: tools ## Check format, clippy (native and wasm), documentation, dependencies, house rules.
 	@tools/bring-cargo-deny
 	@cargo fmt --all --check
@@ -123,6 +128,9 @@ tools: ## Bring what is missing: the wasm target and an Envoy. Silent when nothi
 
 clients: ## Bring Elasticsearch's own clients and schemathesis, which tests drive. Silent when they are there.
 	@tools/bring-clients
+
+browser: ## Bring Chromium, Playwright and axe, by which tests look at the console. Silent when they are there.
+	@tools/bring-browser
 
 checkers: ## Bring kubectl, promtool and systemd-analyze, with which the tests check deploy/. Silent when they are there.
 	@tools/bring-checkers

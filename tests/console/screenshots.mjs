@@ -1,0 +1,43 @@
+// The pictures of the pages for the documentation.
+
+import { arrive, end, logIn, picture, step, visitor } from './browser.mjs'
+import { furnish } from './furniture.mjs'
+
+const { key } = await furnish()
+// Twice the pixels, for screens that have them.
+const { page } = await visitor({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 2 })
+
+async function pictures (name, heading) {
+  await arrive(page, heading)
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme })
+    await picture(page, `${name}-${colorScheme}`)
+  }
+}
+
+await step('the log-in has its pictures', async () => {
+  await page.goto('/console')
+  await pictures('login', 'Log in')
+})
+
+await logIn(page)
+for (const [name, path, heading] of [
+  ['keys', '/keys', 'Keys'],
+  ['new-key', '/keys/new', 'New key'],
+  ['key', `/key?id=${encodeURIComponent(key.id)}`, 'Key checkout'],
+  ['edges', '/edges', 'Edges'],
+  ['audit', '/audit', 'Audit log']
+]) {
+  await step(`${heading} has its pictures`, async () => {
+    await page.goto(`/console${path}`)
+    await pictures(name, heading)
+  })
+}
+
+await step('a revocation has its pictures', async () => {
+  await page.goto(`/console/revoke?id=${encodeURIComponent(key.id)}`)
+  await page.getByRole('button', { name: 'Revoke it now' }).click()
+  await pictures('revocation', 'Revocation')
+})
+
+await end()
