@@ -10,7 +10,7 @@ use crate::asked_edges::{AskedEdge, AskedFleet, EdgeState, TimedChange};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::frame::{Frame, Section, ok};
-use crate::limits::{EDGES_PER_PAGE, SEARCH_LEN_MAX};
+use crate::limits::{EDGES_SHOWN_AT_ONCE, SEARCH_LEN_MAX};
 use crate::live::{self, LivePage, Look};
 use crate::rest::{Person, RestFailure, path_with_query};
 use crate::signed_in::SignedIn;
@@ -102,8 +102,8 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         plot: Plot::of(&fleet.changes),
         rows,
         events,
-        before: (view.from > 0).then(|| page(view.from.saturating_sub(EDGES_PER_PAGE))),
-        after: (count > view.from + EDGES_PER_PAGE).then(|| page(view.from + EDGES_PER_PAGE)),
+        before: (view.from > 0).then(|| page(view.from.saturating_sub(EDGES_SHOWN_AT_ONCE))),
+        after: (count > view.from + EDGES_SHOWN_AT_ONCE).then(|| page(view.from + EDGES_SHOWN_AT_ONCE)),
         view,
     }))
 }
@@ -139,16 +139,15 @@ impl EdgesView {
     /// The edges of this page, those first that need somebody to look; and how many there are on all pages.
     fn rows(&self, fleet: &AskedFleet, now: UnixMillis) -> (Vec<EdgeRow>, usize) {
         let mut edges: Vec<_> = fleet.edges.iter().filter(|edge| edge.name.contains(&self.text)).collect();
-        edges.sort_by(|one, other| one.place().cmp(&other.place()));
-        let page = edges.iter().skip(self.from).take(EDGES_PER_PAGE);
+        edges.sort_by(|one, other| place(one).cmp(&place(other)));
+        let page = edges.iter().skip(self.from).take(EDGES_SHOWN_AT_ONCE);
         (page.map(|edge| EdgeRow::of(edge, now)).collect(), edges.len())
     }
 }
 
-impl AskedEdge {
-    fn place(&self) -> (EdgeState, &str, &str) {
-        (self.state, &self.name, &self.instance)
-    }
+/// Edges that need somebody to look come first (the order of [`EdgeState`]), then by name.
+fn place(edge: &AskedEdge) -> (EdgeState, &str, &str) {
+    (edge.state, &edge.name, &edge.instance)
 }
 
 impl EdgeRow {
@@ -238,8 +237,11 @@ mod tests {
             assert_eq!(count, 151);
             rows.into_iter().map(|row| row.name).collect::<Vec<_>>()
         };
-        let (first, second) = (page(0), page(EDGES_PER_PAGE));
-        assert_eq!((first.len(), first[0].as_str(), first[1].as_str()), (EDGES_PER_PAGE, "e150", "e000"));
+        let (first, second) = (page(0), page(EDGES_SHOWN_AT_ONCE));
+        assert_eq!(
+            (first.len(), first[0].as_str(), first[1].as_str()),
+            (EDGES_SHOWN_AT_ONCE, "e150", "e000")
+        );
         assert_eq!((second.len(), second.last().unwrap().as_str()), (51, "e149"));
         assert_eq!(EdgesView { text: "e000".to_owned(), from: 0 }.rows(&fleet, UnixMillis(0)).1, 1);
     }

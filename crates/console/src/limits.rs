@@ -23,23 +23,23 @@ pub const SESSION_TIME_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub const SESSION_RANDOM_LEN: usize = 32;
 
 /// Longest credential that a session holds, in bytes of its header. The key service takes none that is longer.
-pub const CREDENTIAL_LEN_MAX: usize = 8 * 1024;
+pub const LOGIN_CREDENTIAL_LEN_MAX: usize = 8 * 1024;
 
 /// Longest form, in bytes: role descriptors and metadata of the largest key, each encoded for a form.
 pub const FORM_LEN_MAX: usize = 1024 * 1024;
 
 /// Longest answer of the key service that is read, in bytes. A page of keys with the longest role descriptors
 /// is shorter, and so is the list of the most edges.
-pub const ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
+pub const REST_ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
 
 /// Keys on a page.
-pub const KEYS_PER_PAGE: usize = 50;
+pub const KEYS_SHOWN_AT_ONCE: usize = 50;
 
-/// Keys that are revoked at once: all of a page.
-pub const KEYS_REVOKED_AT_ONCE_MAX: usize = KEYS_PER_PAGE;
+/// Most keys that are revoked at once: all of a page.
+pub const KEYS_REVOKED_AT_ONCE_MAX: usize = 50;
 
 /// Edges on a page.
-pub const EDGES_PER_PAGE: usize = 100;
+pub const EDGES_SHOWN_AT_ONCE: usize = 100;
 
 /// Edges that are shown one by one while a change is watched. Of more the page shows those that have not
 /// applied it.

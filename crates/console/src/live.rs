@@ -177,3 +177,69 @@ impl<P: LivePage> Following<P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use latchkey_key_feed::MonotonicMillis;
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::rest::Rest;
+    use crate::session::{SessionTimes, Sessions, Who};
+    use crate::surroundings::Surroundings;
+    use crate::{Shared, limits::SESSION_RANDOM_LEN};
+
+    struct Nothing;
+
+    impl Surroundings for Nothing {
+        fn now(&self) -> UnixMillis {
+            UnixMillis(0)
+        }
+
+        fn steady(&self) -> MonotonicMillis {
+            MonotonicMillis(0)
+        }
+
+        fn random(&self) -> Option<[u8; SESSION_RANDOM_LEN]> {
+            None
+        }
+    }
+
+    fn console() -> Console {
+        let (_stop, stopping) = tokio::sync::watch::channel(false);
+        Console(Arc::new(Shared {
+            rest: Rest::new(axum::Router::new()),
+            surroundings: Arc::new(Nothing),
+            sessions: Mutex::new(Sessions::new(SessionTimes::default())),
+            speaks_tls: false,
+            stopping,
+            streams: AtomicUsize::new(0),
+        }))
+    }
+
+    fn session() -> Arc<Session> {
+        let who = Who { username: "u".to_owned(), realm: "r".to_owned(), key: None };
+        Arc::new(Session::new(Zeroizing::default(), who, [0; SESSION_RANDOM_LEN], MonotonicMillis(0)))
+    }
+
+    #[test]
+    fn as_many_live_pages_are_open_as_may_be_and_each_gives_its_place_back() {
+        let console = console();
+        let (one, other) = (session(), session());
+        let mut open: Vec<_> = (0..STREAMS_PER_SESSION_MAX).map(|_| Places::take(&console, &one)).collect();
+        assert!(open.iter().all(Option::is_some));
+        assert!(Places::take(&console, &one).is_none());
+        open.pop();
+        open.push(Places::take(&console, &one));
+        assert!(open.last().is_some_and(Option::is_some), "a place was given back");
+        open.extend((open.len()..STREAMS_MAX).map(|_| Places::take(&console, &session())));
+        assert!(open.iter().all(Option::is_some));
+        assert!(Places::take(&console, &other).is_none());
+        assert_eq!(other.streams.load(Ordering::Relaxed), 0, "nothing is kept of what was refused");
+        open.clear();
+        assert_eq!(console.streams.load(Ordering::Relaxed), 0);
+        assert!(Places::take(&console, &other).is_some());
+    }
+}

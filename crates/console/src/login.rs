@@ -16,7 +16,7 @@ use crate::cookie::{self, Secure};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::frame::{Frame, ok, page};
-use crate::limits::CREDENTIAL_LEN_MAX;
+use crate::limits::LOGIN_CREDENTIAL_LEN_MAX;
 use crate::rest::{Origin, Person, RestFailure};
 use crate::session::{Session, Who};
 use crate::signed_in::{SentForm, read_form};
@@ -123,7 +123,7 @@ fn credential(form: &Fields) -> Result<Zeroizing<String>, (StatusCode, String)> 
             Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
         }
     };
-    if authorization.len() > CREDENTIAL_LEN_MAX {
+    if authorization.len() > LOGIN_CREDENTIAL_LEN_MAX {
         return bad("No credential is as long as this one.");
     }
     Ok(authorization)
@@ -185,7 +185,7 @@ mod tests {
         ] {
             assert_eq!(of(form).ok().as_deref(), Some(expected), "{form}");
         }
-        let long = format!("username=a&password={}", "x".repeat(CREDENTIAL_LEN_MAX));
+        let long = format!("username=a&password={}", "x".repeat(LOGIN_CREDENTIAL_LEN_MAX));
         for form in ["", "password=x", "username=a:b&password=x", "username=a&password=b&credential=c", &long]
         {
             assert_eq!(of(form).map_err(|(status, _)| status), Err(StatusCode::BAD_REQUEST), "{form}");

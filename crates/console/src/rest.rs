@@ -17,7 +17,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 use zeroize::Zeroizing;
 
-use crate::limits::ANSWER_LEN_MAX;
+use crate::limits::REST_ANSWER_LEN_MAX;
 
 const RUN_AS: HeaderName = HeaderName::from_static("es-security-runas-user");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -126,7 +126,7 @@ impl Person {
         let request = self.request(method, path, body).ok_or(RestFailure::Unknown)?;
         let Ok(response) = self.rest.0.clone().oneshot(request).await;
         let status = response.status();
-        let body = Limited::new(response.into_body(), ANSWER_LEN_MAX).collect().await;
+        let body = Limited::new(response.into_body(), REST_ANSWER_LEN_MAX).collect().await;
         // An answer may show a secret.
         let bytes = Zeroizing::new(body.map_err(|_| RestFailure::Unknown)?.to_bytes().to_vec());
         // The interface answers 404 with the usual body where what was named is not there.

@@ -33,7 +33,6 @@ impl Surroundings for OfTheService {
 }
 
 /// The interface with the console beside it.
-#[must_use]
 pub fn with_console(
     interface: Router,
     times: SessionTimes,

@@ -6,6 +6,7 @@
 //! service stops; in the last two cases the answer is the empty page that it had read. The number of waiting
 //! requests is bounded: one more is refused, and its follower backs off.
 
+pub(crate) mod edge_reports;
 pub(crate) mod edge_wait;
 mod exchange;
 pub(crate) mod fleet;

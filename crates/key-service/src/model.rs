@@ -3,6 +3,7 @@
 
 pub mod asked_via;
 pub(crate) mod entry_counts;
+pub(crate) mod filter_version;
 pub mod key_usage;
 pub(crate) mod moment;
 pub mod password;

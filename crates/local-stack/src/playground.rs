@@ -48,6 +48,7 @@ impl Playground {
         writeln!(out, "Envoy admin  http://{}", self.stack.envoy.admin().address())?;
         writeln!(out, "API key      {} (id {})", self.key.encoded, self.key.id)?;
         writeln!(out, "user         elastic, password {}", client.password())?;
+        writeln!(out, "console      http://{service}/console (log in as that user)")?;
         writeln!(out, "access log   {}", self.stack.envoy.log().stdout_file().display())?;
         writeln!(out, "audit log    {}", self.stack.key_service.log().stderr_file().display())?;
         writeln!(out)?;

@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::frame::{Frame, Section, ok};
 use crate::keys::search::{KeySearch, ORDERS, STATUSES};
 use crate::keys::shown::{KeyStatus, ShownKey};
-use crate::limits::KEYS_PER_PAGE;
+use crate::limits::KEYS_SHOWN_AT_ONCE;
 use crate::signed_in::SignedIn;
 use crate::words::{When, counted};
 
@@ -70,7 +70,7 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
     let now = console.surroundings.now();
     let rows: Vec<_> = found.api_keys.iter().map(|key| row(key, &signed_in, now)).collect();
     let last: Option<&[Value]> = found.api_keys.last().map(|key| key.sort.as_slice());
-    let has_more = found.api_keys.len() == KEYS_PER_PAGE && found.total > KEYS_PER_PAGE as u64;
+    let has_more = found.api_keys.len() == KEYS_SHOWN_AT_ONCE && found.total > KEYS_SHOWN_AT_ONCE as u64;
     let choose = |value, word, chosen| Choice { value, word, is_chosen: value == chosen };
     Ok(ok(&KeysPage {
         frame: signed_in.frame("Keys", Section::Keys),

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fields::Fields;
 use crate::keys::shown::SOON;
-use crate::limits::{KEYS_PER_PAGE, SEARCH_LEN_MAX};
+use crate::limits::{KEYS_SHOWN_AT_ONCE, SEARCH_LEN_MAX};
 
 /// Which keys are shown: the value in the address, and the word on the page.
 pub(super) const STATUSES: [(&str, &str); 6] = [
@@ -84,7 +84,7 @@ impl KeySearch {
             ORDERS.iter().find(|(value, ..)| *value == self.order).unwrap_or(&ORDERS[0]);
         let order = if *is_descending { "desc" } else { "asc" };
         let mut body = json!({
-            "size": KEYS_PER_PAGE,
+            "size": KEYS_SHOWN_AT_ONCE,
             // Keys that are alike in the field have an order too, so that no page leaves one out.
             "sort": [{*field: {"order": order}}, {"_doc": {"order": order}}],
             "query": self.query(),

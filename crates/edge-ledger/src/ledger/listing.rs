@@ -1,6 +1,6 @@
 //! The list of edges for operators.
 
-use latchkey_key_feed::{Cursor, UnixMillis};
+use latchkey_key_feed::{Cursor, EdgeName, UnixMillis};
 
 use super::{EdgeLedger, EdgeProgress, EdgeState};
 use crate::edge_id::{EdgeId, Holder};
@@ -53,6 +53,30 @@ impl EdgeLedger {
             state: progress.state(now),
         };
         self.edges.iter().map(status).collect()
+    }
+
+    /// Whether this instance is remembered.
+    #[must_use]
+    pub fn knows(&self, edge: &EdgeId) -> bool {
+        self.edges.contains_key(edge)
+    }
+
+    /// Whether this instance is remembered, and asks with a credential of the same owner.
+    #[must_use]
+    pub fn is_instance_of(&self, edge: &EdgeId, holder: &Holder) -> bool {
+        self.edges.get(edge).is_some_and(|progress| progress.holder.has_owner_of(holder))
+    }
+
+    /// The instance of this name that asks with a credential of this owner and may admit; `None` if there are
+    /// several.
+    #[must_use]
+    pub fn only_instance_of(&self, name: &EdgeName, holder: &Holder, now: Moment) -> Option<EdgeId> {
+        let of_name = self.edges.range(EdgeId::first_of(name)..).take_while(|(id, _)| id.name == *name);
+        let mut of_owner = of_name.filter(|(_, progress)| {
+            progress.holder.has_owner_of(holder) && progress.state(now) != EdgeState::Gone
+        });
+        let (id, _) = of_owner.next()?;
+        of_owner.next().is_none().then(|| id.clone())
     }
 
     /// The ledger in numbers, where `latest` is the position of the latest change.

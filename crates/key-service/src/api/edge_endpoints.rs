@@ -30,7 +30,8 @@ pub(super) async fn list(mut call: Incoming) -> Result<Response, ApiError> {
     let fleet = register.fleet().await?;
     let watched = change.map(|change| WatchedChange::of(change, &fleet, register));
     let changes = with_changes.then(|| register.latest_changes());
-    answer::ok(&FleetAnswer::of(&fleet, watched.as_ref(), changes.as_deref()))
+    let said = register.said(fleet.edges.iter().map(|edge| &edge.id));
+    answer::ok(&FleetAnswer::of(&fleet, &said, watched.as_ref(), changes.as_deref()))
 }
 
 /// Forgets the instances of a name.

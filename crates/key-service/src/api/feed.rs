@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::http::header::USER_AGENT;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::Response;
 use latchkey_edge_ledger::limits::FEED_WAIT_MAX;
@@ -18,9 +19,10 @@ use crate::api::call::feed_call::{FeedCall, FormerCaller, Waiting};
 use crate::api::error::ApiError;
 use crate::api::parameters::Parameters;
 use crate::audit::{self, feed_events::FeedReadEvent};
-use crate::feed::FeedRefusal;
+use crate::feed::{Feed, FeedRefusal};
 use crate::limits::edge_limits::EDGE_REFUSE_AFTER_MIN;
 use crate::limits::{FEED_ROWS_DEFAULT, FEED_ROWS_MAX};
+use crate::model::filter_version::FilterVersion;
 use crate::settings::EdgeSettings;
 use crate::telemetry;
 
@@ -42,9 +44,17 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
         call.parsed_by(|parameters| follower_request(parameters, version, holder, &edges))?;
     let call = Waiting::of(call.authorize(&ClusterRequest::ReadKeyFeed)?);
     let known = KnownTags::of(&headers);
+    let filter = headers.get(USER_AGENT).and_then(|agent| FilterVersion::of_user_agent(agent.as_bytes()));
     drop(headers);
+    // An instance that is not known yet is known once it was answered.
+    let unnoted = filter.filter(|filter| !note_version(call.feed(), &request, filter));
     let page = match call.feed().answer(&request).await {
-        Ok(page) => page,
+        Ok(page) => {
+            if let Some(filter) = &unnoted {
+                note_version(call.feed(), &request, filter);
+            }
+            page
+        }
         Err(FeedRefusal::Claim(refusal @ ClaimRefusal::NameTaken { .. })) => {
             return Err(call.forbid(&ClusterRequest::ReadKeyFeed, refusal.to_string()));
         }
@@ -63,6 +73,12 @@ pub(super) async fn show(headers: HeaderMap, call: FeedCall) -> Result<Response,
         key_has_ended: false,
     });
     answer::page_unless_known(&page, &known)
+}
+
+/// Notes which version an edge runs, for the list of edges. Says whether it is known.
+fn note_version(feed: &Feed, request: &FollowerRequest, version: &FilterVersion) -> bool {
+    let Some(edge) = request.edge.as_ref().filter(|_| !request.is_leaving) else { return true };
+    feed.edges().note_version(&edge.id, &edge.holder, version)
 }
 
 /// The last page for the holder of a key that has ended, or 401.

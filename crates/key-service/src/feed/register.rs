@@ -19,6 +19,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::clock::Clock;
 use crate::feed::FeedRefusal;
+use crate::feed::edge_reports::EdgeReports;
 use crate::feed::propagation::RecentChanges;
 use crate::limits::edge_limits::{EDGE_EXCHANGE_PAUSE, EDGE_HEARING_WAIT_MAX, EDGE_SWEEP_INTERVAL};
 use crate::store::{KeyStore, StoreError};
@@ -37,6 +38,7 @@ pub(crate) struct EdgeRegister {
     changes: watch::Receiver<Cursor>,
     /// Where the feed was when this process began: when that was reached is not known.
     begun_at: Cursor,
+    reports: Mutex<EdgeReports>,
     /// The requests that wait for rows to be durable.
     writing: Mutex<Vec<Writer>>,
     to_write: Arc<Notify>,
@@ -67,6 +69,7 @@ impl EdgeRegister {
             recent,
             changes,
             begun_at,
+            reports: Mutex::default(),
             writing: Mutex::default(),
             to_write: Arc::default(),
             readings_begun: Mutex::default(),
@@ -167,6 +170,11 @@ impl EdgeRegister {
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         ledger.turn_to(&self.store.epoch());
         ledger
+    }
+
+    /// What edges say of themselves. It is whole after a panic of its holder.
+    pub(super) fn reports(&self) -> MutexGuard<'_, EdgeReports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn now(&self) -> Moment {
@@ -311,6 +319,7 @@ impl EdgeRegister {
 
     async fn sweep(&self) {
         self.ledger().sweep(self.now());
+        self.forget_reports();
         // First what is to be kept is written.
         if self.written().await.is_err() {
             return;

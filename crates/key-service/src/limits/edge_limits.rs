@@ -52,6 +52,16 @@ pub const EDGE_WAITERS_PER_PRINCIPAL_MAX: usize = EDGE_WAITERS_MAX / 4;
 /// Most missing edges that one answer names; how many there are is told besides.
 pub const EDGES_MISSING_NAMED_MAX: usize = 100;
 
+/// Longest version that an edge may say it runs, in bytes: a version and a hash have some 60.
+pub const FILTER_VERSION_LEN_MAX: usize = 128;
+
+/// Most reasons of refused requests that one report may have. A filter has some thirty.
+pub const REFUSAL_REASONS_TOLD_MAX: usize = 64;
+
+/// How long after its last report an edge counts as one where no keys are used: it reports every ten seconds if it
+/// has something to report.
+pub const EDGE_IDLE_AFTER: Duration = Duration::from_secs(30);
+
 /// Most changes of which it is remembered when they were heard of, to time how long edges take. An edge that
 /// is further behind is not timed for the older ones.
 pub const CHANGES_TIMED_MAX: usize = 1_024;

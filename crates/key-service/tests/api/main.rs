@@ -28,6 +28,7 @@ mod credentials;
 mod cross_cluster;
 mod differences;
 mod edge_instances;
+mod edge_reports;
 mod edges;
 mod elastic_programs;
 mod elasticsearch_page;

@@ -1,12 +1,16 @@
 //! The list of edges as it is shown.
 
+use std::collections::BTreeMap;
+
 use latchkey_edge_ledger::{EdgeState, EdgeStatus};
 use latchkey_key_feed::{Cursor, Epoch, UnixMillis};
 use serde::Serialize;
 
+use crate::feed::edge_reports::EdgeSays;
 use crate::feed::fleet::Fleet;
 use crate::feed::propagation::{ChangeSummary, ChangeTimes};
 use crate::feed::register::EdgeRegister;
+use crate::model::filter_version::FilterVersion;
 
 #[derive(Serialize)]
 pub(super) struct FleetAnswer<'a> {
@@ -60,6 +64,26 @@ struct EdgeAnswer<'a> {
     applied: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     applied_after_ms: Option<u32>,
+    #[serde(flatten)]
+    said: SaidAnswer<'a>,
+}
+
+/// What an edge has said of itself to this replica.
+#[derive(Default, Serialize)]
+struct SaidAnswer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    uses_per_second: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong_secrets: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denied: Option<BTreeMap<&'static str, u64>>,
+    /// Since when the two before are counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_since: Option<UnixMillis>,
 }
 
 /// The change that is asked about: which edges have it, and how long each took.
@@ -91,12 +115,14 @@ impl WatchedChange {
 impl<'a> FleetAnswer<'a> {
     pub(super) fn of(
         fleet: &'a Fleet,
+        said: &'a [EdgeSays],
         watched: Option<&WatchedChange>,
         changes: Option<&[ChangeSummary]>,
     ) -> Self {
         let edges = fleet.edges.iter().enumerate().map(|(place, edge)| {
             let (applied, applied_after_ms) = watched.map_or((None, None), |watched| watched.at(place));
-            EdgeAnswer { applied, applied_after_ms, ..EdgeAnswer::of(edge) }
+            let said = said.get(place).map(SaidAnswer::of).unwrap_or_default();
+            EdgeAnswer { applied, applied_after_ms, said, ..EdgeAnswer::of(edge) }
         });
         Self {
             epoch: &fleet.epoch,
@@ -120,6 +146,20 @@ impl From<&ChangeSummary> for SummaryAnswer {
     }
 }
 
+impl<'a> SaidAnswer<'a> {
+    fn of(EdgeSays { version, reported }: &'a EdgeSays) -> Self {
+        let reported = reported.as_ref();
+        Self {
+            version: version.as_ref().map(FilterVersion::as_str),
+            keys: reported.and_then(|reported| reported.keys),
+            uses_per_second: reported.and_then(|reported| reported.uses_per_second),
+            wrong_secrets: reported.map(|reported| reported.wrong_secrets),
+            denied: reported.and_then(|reported| Some(reported.refused.as_ref()?.iter().collect())),
+            counted_since: reported.map(|reported| reported.since),
+        }
+    }
+}
+
 impl<'a> EdgeAnswer<'a> {
     fn of(EdgeStatus { id, holder, acknowledged, seen, lag, state }: &'a EdgeStatus) -> Self {
         let (word, until) = match state {
@@ -139,6 +179,7 @@ impl<'a> EdgeAnswer<'a> {
             until,
             applied: None,
             applied_after_ms: None,
+            said: SaidAnswer::default(),
         }
     }
 }
