@@ -99,7 +99,7 @@ fn row(key: &ShownKey, signed_in: &SignedIn, now: UnixMillis) -> KeyRow {
         roles: if roles.is_empty() { "all of the owner".to_owned() } else { roles.join(", ") },
         created: When::of(key.creation, now),
         end: key.end(now),
-        last_used: key.last_used.map(|at| When::of(at, now)),
+        last_used: key.last_use(now),
         can_be_revoked: may_revoke && key.works(now),
     }
 }

@@ -52,7 +52,7 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         end: key.end(now),
         rotated: when(key.rotation),
         previous_secret_until: when(is_in_overlap),
-        last_used: when(key.last_used),
+        last_used: key.last_use(now),
         uses: grouped(key.uses),
         wrong_secrets: grouped(key.wrong_secrets),
         last_wrong_secret: when(key.last_wrong_secret),

@@ -72,6 +72,11 @@ impl ShownKey {
         path_with_query("/console/key", [("id", self.id.as_str())])
     }
 
+    /// When it was last used. The key service rounds that down, which may be to before the key was made.
+    pub(super) fn last_use(&self, now: UnixMillis) -> Option<When> {
+        self.last_used.map(|at| When::of(at.max(self.creation), now))
+    }
+
     /// When it ended or will end.
     pub(super) fn end(&self, now: UnixMillis) -> Option<When> {
         self.invalidation.or(self.expiration).map(|end| When::of(end, now))
@@ -131,5 +136,15 @@ mod tests {
             );
         }
         assert_eq!(key(json!({})).path(), "/console/key?id=a%2Fb");
+    }
+
+    #[test]
+    fn no_key_is_used_before_it_was_made() {
+        let now = UnixMillis(61_001);
+        let used =
+            |at| key(json!({"creation": 1_001, "last_used": at})).last_use(now).map(|used| used.relative);
+        assert_eq!(used(0).as_deref(), Some("1 minute ago"));
+        assert_eq!(used(31_001).as_deref(), Some("30 seconds ago"));
+        assert_eq!(key(json!({})).last_use(now), None);
     }
 }
