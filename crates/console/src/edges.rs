@@ -21,6 +21,9 @@ use crate::words::{When, counted, grouped};
 const PLOT_HEIGHT: f64 = 80.0;
 const PLOT_STEP: usize = 10;
 
+/// Fewer changes leave places empty, so that one bar is no wall.
+const PLOT_PLACES_MIN: usize = 30;
+
 #[derive(Template)]
 #[template(path = "edges.html")]
 struct EdgesPage {
@@ -214,7 +217,7 @@ impl Plot {
         };
         Self {
             bars: changes.iter().enumerate().map(bar).collect(),
-            width: changes.len().max(1) * PLOT_STEP,
+            width: changes.len().max(PLOT_PLACES_MIN) * PLOT_STEP,
             text,
         }
     }
