@@ -10,7 +10,7 @@ const EDGES = 1_000
 const AT_ONCE = 20
 
 const credential = await feedCredential()
-const edges = Array.from({ length: EDGES }, (_, number) => new Edge(credential, `gateway-${String(number).padStart(4, '0')}`, number + 1))
+const edges = Array.from({ length: EDGES }, (_, number) => new Edge(credential, `gateway-${String(number).padStart(4, '0')}`))
 
 async function all (edges, act) {
   const waiting = [...edges]

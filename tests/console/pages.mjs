@@ -184,12 +184,12 @@ await step('without a script a key is made, shown, searched, rotated and seen to
 })
 
 await step('a new edge and a new change appear by themselves', async () => {
-  await page.getByRole('button', { name: 'Log out' }).click()
+  const { page } = await visitor()
   await logIn(page)
   await page.goto('/console/edges')
   const live = page.getByRole('listitem').filter({ hasText: /live$/ })
   const before = await live.innerText()
-  await new Edge(await feedCredential(), 'newcomer', 77).apply()
+  await new Edge(await feedCredential(), 'newcomer').apply()
   await page.getByRole('listitem').filter({ hasText: /live$/ }).filter({ hasNotText: before }).waitFor()
   await page.goto('/console/audit')
   const { id } = await rest('POST', '/_security/api_key', { name: 'while-somebody-looks' })

@@ -3,9 +3,8 @@
 import { arrive, end, logIn, picture, step, visitor } from './browser.mjs'
 import { furnish } from './furniture.mjs'
 
-const { key } = await furnish()
-// Twice the pixels, for screens that have them.
-const { page } = await visitor({ viewport: { width: 1280, height: 800 }, deviceScaleFactor: 2 })
+const { key, edges } = await furnish()
+const { page } = await visitor({ viewport: { width: 1280, height: 800 } })
 
 async function pictures (name, heading) {
   await arrive(page, heading)
@@ -37,6 +36,8 @@ for (const [name, path, heading] of [
 await step('a revocation has its pictures', async () => {
   await page.goto(`/console/revoke?id=${encodeURIComponent(key.id)}`)
   await page.getByRole('button', { name: 'Revoke it now' }).click()
+  for (const edge of edges.slice(1)) await edge.apply()
+  await page.getByText(/^2 of 3 edges refuse it/).waitFor()
   await pictures('revocation', 'Revocation')
 })
 

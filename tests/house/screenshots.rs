@@ -34,6 +34,16 @@ fn the_pictures_of_the_console_are_of_the_pages_as_they_are() {
     );
 }
 
+#[test]
+fn every_picture_that_the_page_shows_is_there() {
+    let page = fs::read_to_string(root().join("docs/console.md")).unwrap();
+    let shown: Vec<_> = page.split('"').filter(|text| text.ends_with(".png")).collect();
+    assert!(shown.len() >= 2, "the page shows {shown:?}");
+    for picture in shown {
+        assert!(root().join("docs").join(picture).is_file(), "{picture} is not there: run `make screenshots`");
+    }
+}
+
 fn checksum(text: &str) -> String {
     Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
