@@ -1,4 +1,4 @@
-//! How often keys are used. A thread counts in memory of its own; what it has counted is brought together where
+//! How often keys are used, and how many requests are refused. A thread counts in memory of its own; what it has counted is brought together where
 //! all plugins of the table share it, and from there one of them tells the key service.
 //!
 //! Nothing here decides about a request. Room is bounded: uses of further keys are lost then, and the number of
@@ -40,6 +40,11 @@ impl UsageCounter {
     /// A request named a key of the table and had a wrong secret.
     pub fn wrong_secret(&self, id: &KeyId) {
         self.count(id, KeyUses { proven: 0, wrong_secret: 1 });
+    }
+
+    /// A request was refused, for this reason.
+    pub fn refused(&self, reason: &str) {
+        self.lock().report.refused.add(reason, 1);
     }
 
     /// Takes what was counted.

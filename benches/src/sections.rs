@@ -9,7 +9,7 @@ use crate::micro;
 use crate::micro::rules;
 use crate::report::Report;
 use crate::service;
-use crate::service::logins;
+use crate::service::{console, logins};
 
 /// A part of a run.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,11 @@ pub const SECTIONS: &[Section] = &[
         name: "logins",
         about: "a login by password, the first and those after it, beside an API key",
         run: logins::measure,
+    },
+    Section {
+        name: "console",
+        about: "how long pages of the console take with a million keys",
+        run: console::measure,
     },
     Section {
         name: "micro",

@@ -1,6 +1,7 @@
 //! The key service by itself: changes and look-ups, the rows of its feed, and ten thousand followers that
 //! wait.
 
+pub mod console;
 pub mod feed_rows;
 pub mod followers;
 pub mod logins;

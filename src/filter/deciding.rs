@@ -278,6 +278,9 @@ impl<H: Host> Filter<H> {
     fn refuse(&self, asked: &Asked<'_>, denial: Denial, reply: Reply, request: &mut H::Request) -> Handled {
         let _ = self.tell_rule(asked, None, request);
         self.stats.count_denied(asked.rule, denial);
+        if let Some(usage) = self.reporting.counter() {
+            usage.refused(denial.reason());
+        }
         let status = reply.status;
         if let Err(HostFailed) = request.reply(reply) {
             self.host.log(LogLevel::Error, format_args!("the host would not send a {status} reply"));

@@ -134,6 +134,8 @@ impl<H: Host> Filter<H> {
         self.gather_usage(now);
         if is_following {
             self.report_usage(&joined.request, now);
+        } else {
+            self.leave_reports_to_others(now);
         }
         self.report(tick.now);
     }

@@ -33,7 +33,11 @@ fn the_service_shows_how_often_a_key_was_used_at_the_edge_and_with_wrong_secrets
     });
     assert!(told.is_ok(), "{key_shown}");
     let edges = stack.key_service.client().send(Request::get("/_latchkey/edges")).unwrap().json().unwrap();
-    assert_eq!(key_shown["last_used_edge"], edges["edges"][0]["name"]);
+    let edge = &edges["edges"][0];
+    assert_eq!(key_shown["last_used_edge"], edge["name"]);
+    assert!(edge["version"].as_str().unwrap().contains(" (commit "), "{edge}");
+    assert_eq!((&edge["wrong_secrets"], &edge["denied"]["secret_wrong"]), (&json!(2), &json!(2)), "{edge}");
+    assert!(edge["keys"].as_u64() >= Some(2) && edge["uses_per_second"].is_number(), "{edge}");
     let creation = key_shown["creation"].as_u64().unwrap();
     let last_used = key_shown["last_used"].as_u64().unwrap();
     assert_eq!(last_used % 3_600_000, 0, "to the hour");

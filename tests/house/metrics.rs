@@ -1,5 +1,6 @@
 //! Alerts, dashboards and their guide speak of metrics that exist.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use crate::{code, root};
@@ -51,6 +52,24 @@ fn the_reasons_in_the_cases_of_alerts_are_those_of_the_filter() {
     for reason in named {
         assert!(reasons.contains(&format!("\"{reason}\"")), "there is no reason {reason}");
     }
+}
+
+/// Edges tell how many requests they refuse by reason, and the service counts each that it knows apart.
+#[test]
+fn every_reason_of_a_refusal_is_one_that_the_service_knows() {
+    let reasons = |file: &str| -> BTreeSet<String> {
+        let text = text(file);
+        let texts = text.split("=> \"").skip(1).filter_map(|part| part.split('"').next());
+        texts.map(str::to_owned).collect()
+    };
+    let mut told = reasons("src/denial.rs");
+    told.extend(reasons("src/credential.rs").into_iter().filter(|reason| reason.starts_with("credential_")));
+    told.extend(reasons("src/rules.rs").into_iter().filter(|reason| reason.ends_with("_ambiguous")));
+    assert!(told.len() > 25, "{told:?}");
+    let list = text("crates/key-feed/src/refusal_counts.rs");
+    let list = list.split("REFUSAL_REASONS: ").nth(1).unwrap().split("];").next().unwrap();
+    let known: BTreeSet<String> = list.split('"').skip(1).step_by(2).map(str::to_owned).collect();
+    assert_eq!(told, known);
 }
 
 #[test]

@@ -250,6 +250,16 @@ mod tests {
         assert!(more(&mut sessions, 10));
     }
 
+    /// `docs/console.md` says so.
+    #[test]
+    fn a_session_takes_less_than_a_kilobyte_besides_its_credential() {
+        let longest = Who { username: "u".repeat(507), realm: "r".repeat(64), key: None };
+        let session = Session::new(Zeroizing::default(), longest, [0; 32], MonotonicMillis(0));
+        let texts = session.form_token().len() + session.who.username.len() + session.who.realm.len();
+        let entry = size_of::<([u8; 32], Arc<Session>)>() * 2;
+        assert!(size_of::<Session>() + texts + entry < 1_024, "{}", size_of::<Session>() + texts + entry);
+    }
+
     #[test]
     fn the_token_of_a_form_is_that_of_the_session_alone() {
         let one = session("alice", 0);

@@ -44,4 +44,4 @@ pub use opaque_key::{NotOpaque, OpaqueDigest, OpaqueKeyPepper, check_opaque};
 pub use refusal_counts::{OTHER_REASON, REFUSAL_REASONS, RefusalCounts};
 pub use secret::{InvalidSecretDigest, KeySecret, Salt, SecretDigest};
 pub use secret_form::{MalformedSecret, SecretForm, SecretPrefix, of_token, token_of, token_parts};
-pub use usage_report::{InvalidUsageReport, KeyUses, UsageReport, UsageReportFull, usage_path};
+pub use usage_report::{InvalidUsageReport, KeyUses, ToldOfEdge, UsageReport, UsageReportFull, usage_path};

@@ -39,6 +39,9 @@ pub const OTHER_REASON: &str = "other";
 /// How many reasons are told apart.
 const REASONS: usize = REFUSAL_REASONS.len() + 1;
 
+/// Bytes of the counts where plugins of one process share them.
+pub(crate) const REFUSAL_COUNTS_LEN: usize = REASONS * 8;
+
 /// Refused requests by reason. It takes the same room whatever is counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RefusalCounts([u64; REASONS]);
@@ -70,6 +73,22 @@ impl RefusalCounts {
         let reasons = REFUSAL_REASONS.into_iter().chain([OTHER_REASON]);
         reasons.zip(self.0).filter(|(_, count)| *count != 0)
     }
+
+    /// As bytes, each number little-endian.
+    pub(crate) fn encode(&self, bytes: &mut Vec<u8>) {
+        bytes.extend(self.0.iter().flat_map(|count| count.to_le_bytes()));
+    }
+
+    /// From these bytes, and what follows them.
+    pub(crate) fn decode(mut bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let mut counts = Self::default();
+        for counted in &mut counts.0 {
+            let (count, rest) = bytes.split_first_chunk()?;
+            *counted = u64::from_le_bytes(*count);
+            bytes = rest;
+        }
+        Some((counts, bytes))
+    }
 }
 
 #[cfg(test)]
@@ -98,5 +117,17 @@ mod tests {
         counts.merge(&more);
         let told: Vec<_> = counts.iter().collect();
         assert_eq!(told, [("key_unknown", u64::MAX), ("secret_wrong", 4), (OTHER_REASON, 6)]);
+    }
+
+    #[test]
+    fn counts_survive_their_bytes_and_too_few_are_none() {
+        let mut counts = RefusalCounts::default();
+        counts.add("key_expired", 258);
+        let mut bytes = Vec::new();
+        counts.encode(&mut bytes);
+        assert_eq!(bytes.len(), REFUSAL_COUNTS_LEN);
+        bytes.push(9);
+        assert_eq!(RefusalCounts::decode(&bytes), Some((counts, &[9][..])));
+        assert_eq!(RefusalCounts::decode(&bytes[..REFUSAL_COUNTS_LEN - 1]), None);
     }
 }

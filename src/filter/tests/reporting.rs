@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::model::{Edge, authorization, least, with};
-use crate::limits::{TICK_MS, USAGE_REFUSED_MS, USAGE_REPORTED_MS};
+use crate::limits::{TICK_MS, USAGE_GATHERED_MS, USAGE_REFUSED_MS, USAGE_REPORTED_MS};
 use crate::metrics;
 use crate::refresh::CallId;
 use crate::table::sample_keys::{key, live};
@@ -15,6 +15,11 @@ fn reports(edge: &Edge) -> Vec<SentCall> {
 
 fn body(call: &SentCall) -> Value {
     serde_json::from_slice(&call.body).unwrap()
+}
+
+/// The uses that a report tells.
+fn keys(call: &SentCall) -> Value {
+    body(call)["keys"].clone()
 }
 
 /// Time passes, and the service has no news.
@@ -54,12 +59,12 @@ fn the_service_is_told_how_often_keys_were_used_and_with_wrong_secrets() {
     let first = report(&mut edge, 1);
     let header = |name: &str| first.headers.iter().find(|(other, _)| other == name).unwrap().1.clone();
     assert_eq!((header(":method").as_str(), header("content-type").as_str()), ("POST", "application/json"));
-    assert_eq!(body(&first), json!({"keys": {"good": [2, 1]}}), "and nothing of ids that no key has");
+    assert_eq!(keys(&first), json!({"good": [2, 1]}), "and nothing of ids that no key has");
     answer(&edge, first.call, 200);
     pass(&mut edge, 2 * USAGE_REPORTED_MS);
     assert_eq!(reports(&edge).len(), 1, "there was nothing more to tell");
     edge.good_request(5);
-    assert_eq!(body(&report(&mut edge, 2)), json!({"keys": {"good": [1, 0]}}));
+    assert_eq!(keys(&report(&mut edge, 2)), json!({"good": [1, 0]}));
     assert_eq!(edge.host.metric(metrics::USAGE_LOST), 0);
 }
 
@@ -70,9 +75,9 @@ fn a_report_that_was_not_taken_is_told_again_with_what_came_since() {
     let first = report(&mut edge, 1).call;
     answer(&edge, first, 503);
     edge.good_request(2);
-    assert_eq!(body(&report(&mut edge, 2)), json!({"keys": {"good": [2, 0]}}));
+    assert_eq!(keys(&report(&mut edge, 2)), json!({"good": [2, 0]}));
     // No answer comes at all.
-    assert_eq!(body(&report(&mut edge, 3)), json!({"keys": {"good": [2, 0]}}));
+    assert_eq!(keys(&report(&mut edge, 3)), json!({"good": [2, 0]}));
     assert_eq!(edge.host.metric(metrics::USAGE_LOST), 0);
 }
 
@@ -81,7 +86,7 @@ fn a_service_that_knows_no_reports_is_asked_again_after_a_while_and_what_is_lost
     let mut edge = Edge::loaded(&least());
     edge.good_request(1);
     let first = report(&mut edge, 1).call;
-    answer(&edge, first, 400);
+    answer(&edge, first, 404);
     assert_eq!(edge.host.metric(metrics::USAGE_LOST), 1);
     edge.good_request(2);
     edge.host.clocks().pass(USAGE_REFUSED_MS - 2 * USAGE_REPORTED_MS);
@@ -111,7 +116,7 @@ fn one_plugin_of_a_table_tells_what_all_have_counted() {
         pass(&mut edge, TICK_MS);
     }
     assert_eq!(reports(&other).len(), 0);
-    assert_eq!(body(&reports(&edge)[0]), json!({"keys": {"good": [2, 0]}}));
+    assert_eq!(keys(&reports(&edge)[0]), json!({"good": [2, 0]}));
 }
 
 #[test]
@@ -121,7 +126,7 @@ fn what_a_replaced_configuration_has_counted_is_told_by_the_next() {
     assert!(edge.root.configure(least().to_string().as_bytes(), |_| None));
     edge.tick();
     edge.answer(&[live(1, key("good"))], 1);
-    assert_eq!(body(&report(&mut edge, 1)), json!({"keys": {"good": [1, 0]}}));
+    assert_eq!(keys(&report(&mut edge, 1)), json!({"good": [1, 0]}));
 }
 
 #[test]
@@ -147,4 +152,76 @@ fn the_last_plugin_of_a_table_tells_what_is_left_before_it_says_goodbye() {
     assert_eq!(body(&sent[told]), json!({"keys": {"good": [1, 0]}}));
     assert!(sent[told + 1].path().ends_with("&leaving=true"), "{}", sent[told + 1].path());
     assert_eq!((sent[told].cluster.as_str(), sent[told + 1].cluster.as_str()), ("keys", "keys"));
+}
+
+#[test]
+fn the_service_is_told_how_large_the_table_is_and_what_is_refused() {
+    let mut edge = Edge::loaded(&least());
+    wrong_secret(&mut edge, 1, "good");
+    wrong_secret(&mut edge, 2, "unknown");
+    edge.request(3, &[(":path", "/")]);
+    let first = report(&mut edge, 1);
+    let told = body(&first)["edge"].clone();
+    let denied = json!({"credential_missing": 1, "key_unknown": 1, "secret_wrong": 1});
+    assert_eq!((&told["keys"], &told["denied"]), (&json!(1), &denied));
+    let instance = told["instance"].as_str().unwrap();
+    let follows =
+        edge.host.sent().into_iter().any(|call| call.path().contains(&format!("instance={instance}")));
+    assert!(follows, "it is the instance that asks for the feed");
+    assert!(told["over_ms"].as_u64() >= Some(USAGE_GATHERED_MS), "{told}");
+    answer(&edge, first.call, 200);
+    // A refusal alone is told as well.
+    edge.request(4, &[(":path", "/")]);
+    let second = body(&report(&mut edge, 2));
+    assert_eq!((&second["keys"], &second["edge"]["denied"]), (&json!({}), &json!({"credential_missing": 1})));
+}
+
+#[test]
+fn a_report_is_about_the_time_since_the_one_before_and_no_idle_time() {
+    let mut edge = Edge::loaded(&least());
+    edge.good_request(1);
+    let first = report(&mut edge, 1).call;
+    answer(&edge, first, 200);
+    pass(&mut edge, 20 * USAGE_REPORTED_MS);
+    edge.good_request(2);
+    let over_ms = |call: &SentCall| body(call)["edge"]["over_ms"].as_u64().unwrap();
+    let second = report(&mut edge, 2);
+    assert!(over_ms(&second) <= 2 * USAGE_REPORTED_MS, "{}", over_ms(&second));
+    // What was not heard is told again, with the time that it is about.
+    answer(&edge, second.call, 503);
+    let third = report(&mut edge, 3).call;
+    answer(&edge, third, 503);
+    let fourth = over_ms(&report(&mut edge, 4));
+    assert!(fourth >= 2 * USAGE_REPORTED_MS, "{fourth}");
+}
+
+#[test]
+fn a_service_that_knows_nothing_of_edges_is_told_the_uses_alone_and_asked_again_after_a_while() {
+    let mut edge = Edge::loaded(&least());
+    edge.good_request(1);
+    wrong_secret(&mut edge, 2, "unknown");
+    let first = report(&mut edge, 1).call;
+    answer(&edge, first, 400);
+    let second = report(&mut edge, 2);
+    assert_eq!(body(&second), json!({"keys": {"good": [1, 0]}}));
+    answer(&edge, second.call, 200);
+    assert_eq!(edge.host.metric(metrics::USAGE_LOST), 0);
+    edge.host.clocks().pass(USAGE_REFUSED_MS);
+    edge.good_request(3);
+    let third = report(&mut edge, 3);
+    assert_eq!((keys(&third), body(&third)["edge"].is_object()), (json!({"good": [1, 0]}), true));
+}
+
+#[test]
+fn a_service_that_cannot_read_the_uses_either_is_asked_again_after_a_while() {
+    let mut edge = Edge::loaded(&least());
+    edge.good_request(1);
+    for number in 1..=2 {
+        let call = report(&mut edge, number).call;
+        answer(&edge, call, 400);
+    }
+    assert_eq!(edge.host.metric(metrics::USAGE_LOST), 1);
+    edge.good_request(2);
+    pass(&mut edge, 2 * USAGE_REPORTED_MS);
+    assert_eq!(reports(&edge).len(), 2);
 }
