@@ -8,7 +8,7 @@ const LOGS = { cluster: ['monitor'], indices: [{ names: ['logs-*'], privileges: 
 
 /** Makes them. Gives a key with everything that a key can have, and the edges. */
 export async function furnish () {
-  const edges = ['eu-west-1', 'eu-west-2', 'us-east-1'].map(name => new Edge(basic(elastic), `gateway-${name}`))
+  const edges = ['ap-south-1', 'ap-south-2', 'eu-west-1', 'eu-west-2', 'us-east-1', 'us-east-2'].map(name => new Edge(basic(elastic), `gateway-${name}`))
   const applied = () => Promise.all(edges.map(edge => edge.apply()))
   const orders = await makeUser('team-orders', ['all'])
   const search = await makeUser('team-search', ['all'])

@@ -37,7 +37,7 @@ await step('a revocation has its pictures', async () => {
   await page.goto(`/console/revoke?id=${encodeURIComponent(key.id)}`)
   await page.getByRole('button', { name: 'Revoke it now' }).click()
   for (const edge of edges.slice(1)) await edge.apply()
-  await page.getByText(/^2 of 3 edges refuse it/).waitFor()
+  await page.getByText(/^5 of 6 edges refuse it/).waitFor()
   await pictures('revocation', 'Revocation')
 })
 
