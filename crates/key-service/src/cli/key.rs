@@ -1,5 +1,6 @@
 //! `latchkey key`: making, listing and ending API keys of a running service.
 
+mod apply;
 mod check;
 pub(super) mod edge_wait;
 mod hits;
@@ -52,6 +53,9 @@ enum KeyCommand {
 /// What is asked of a service.
 #[derive(Debug, Subcommand)]
 enum AskingCommand {
+    /// Make it so as a file declares: roles, application privileges, owners, keys. What the file declared before and does
+    /// not any more is pruned.
+    Apply(apply::ApplyArguments),
     /// Make a key. Its credential is shown this once.
     Create(CreateArguments),
     /// Make a key for somebody else, whose password or access token is asked for.
@@ -125,6 +129,7 @@ pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
     let now = SystemClock.now();
     let acts_for_another = arguments.connection.acts_for_another();
     let report = match command {
+        AskingCommand::Apply(arguments) => return apply::apply(&service, &arguments, now, as_json),
         AskingCommand::Create(arguments) => return create(&service, &arguments, as_json),
         AskingCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
         AskingCommand::Import(arguments) => return import::import(&service, &arguments, as_json),

@@ -123,7 +123,7 @@ fn may_not(reason: &str) -> Option<String> {
 
 /// A mistake without what nobody at a terminal has seen: where in the request's body it is, which reader found it, and the numbers of
 /// several mistakes.
-fn plain(reason: &str) -> String {
+pub(super) fn plain(reason: &str) -> String {
     if let Some(mistakes) = reason.strip_prefix(VALIDATION_FAILED) {
         let mistakes = mistakes.trim_end_matches(';').split(';');
         let texts = mistakes.map(|mistake| mistake.split_once(": ").map_or(mistake, |(_, text)| text));
@@ -142,7 +142,7 @@ fn plain(reason: &str) -> String {
 }
 
 /// The text without the lists of all privileges, and in the place of each the one that may have been meant.
-fn with_likeliest_privilege(reason: &str) -> String {
+pub(super) fn with_likeliest_privilege(reason: &str) -> String {
     let mut told = String::new();
     let mut rest = reason;
     while let Some((before, list)) = rest.split_once(PRIVILEGE_LIST) {

@@ -136,13 +136,24 @@ async fn every_mistake_is_told_and_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn a_dry_run_does_nothing_and_tells_no_ids() {
+async fn a_dry_run_does_nothing_and_tells_ids_only_of_keys_that_are_there() {
     let service = Service::new().await;
     let body = json!({"keys": [key(OPAQUE)]}).to_string();
-    let dry = service.user("security").post(&format!("{PATH}?dry_run=true"), &body).await.json();
-    assert_eq!(dry, json!({"dry_run": true, "imported": 1, "already_there": 0, "keys": [], "mistakes": []}));
+    let dry_run = format!("{PATH}?dry_run=true");
+    let dry = service.user("security").post(&dry_run, &body).await.json();
+    let new = json!({"name": "brought", "owner": "own", "result": "imported"});
+    assert_eq!(
+        dry,
+        json!({"dry_run": true, "imported": 1, "already_there": 0, "keys": [new], "mistakes": []})
+    );
     assert_eq!(service.elastic().get("/_security/api_key").await.ids(), Vec::<String>::new());
     assert_eq!(pepper(&service).await, None);
+
+    let id = import(&service, &[key(OPAQUE)]).await.json()["keys"][0]["id"].clone();
+    let body = json!({"keys": [key("hunter2"), key(OPAQUE)]}).to_string();
+    let dry = service.user("security").post(&dry_run, &body).await.json();
+    let there = json!({"id": id, "name": "brought", "owner": "own", "result": "already_there"});
+    assert_eq!((&dry["keys"], &dry["mistakes"][0]["key"]), (&json!([there]), &json!(0)));
 }
 
 // Whoever brings a key along knows it, and could act as its owner.

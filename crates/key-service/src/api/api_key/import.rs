@@ -51,7 +51,8 @@ struct ImportAnswer {
 
 #[derive(Serialize)]
 struct KeyAnswer {
-    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     name: String,
     owner: String,
     result: Outcome,
@@ -224,7 +225,7 @@ impl Plan {
         let is_wrong = !problems.is_empty();
         self.mistakes.extend(problems.into_iter().map(|problem| Mistake { key: place, problem }));
         let Some((key, result)) = looked_at.filter(|_| !is_wrong) else { return };
-        let (id, name, owner) = (key.id.to_string(), key.name.clone(), key.owner.username.clone());
+        let (id, name, owner) = (Some(key.id.to_string()), key.name.clone(), key.owner.username.clone());
         self.keys.push(KeyAnswer { id, name, owner, result });
         if result == Outcome::Imported {
             self.new.push(key);
@@ -238,14 +239,18 @@ impl Plan {
         Ok(problems.into_result()?)
     }
 
-    /// A dry run shows no ids: before the first opaque key is brought along, nobody knows them.
-    fn answer(self, dry_run: bool, edges: Option<EdgesAnswer>) -> ImportAnswer {
+    /// A dry run shows no ids of keys that are not there: before the first opaque key is brought along, nobody knows
+    /// them.
+    fn answer(mut self, dry_run: bool, edges: Option<EdgesAnswer>) -> ImportAnswer {
+        for key in self.keys.iter_mut().filter(|key| dry_run && key.result == Outcome::Imported) {
+            key.id = None;
+        }
         let already_there = self.keys.iter().filter(|key| key.result == Outcome::AlreadyThere).count();
         ImportAnswer {
             dry_run,
             imported: self.new.len(),
             already_there,
-            keys: if dry_run { Vec::new() } else { self.keys },
+            keys: self.keys,
             mistakes: self.mistakes,
             edges,
         }
