@@ -1,6 +1,7 @@
 //! `latchkey key`: making, listing and ending API keys of a running service.
 
 mod apply;
+mod behalf;
 mod check;
 pub(super) mod edge_wait;
 mod hits;
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
+use crate::cli::key::behalf::ask_on_behalf;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::invalidate::{InvalidateArguments, invalidate};
 use crate::cli::key::rotate::{RotateArguments, rotate};
@@ -160,7 +162,7 @@ fn create(service: &ServiceClient, arguments: &CreateArguments, as_json: bool) -
     let path = arguments.edges.ask_in(KEYS);
     let body = Value::Object(body);
     let answer = match &arguments.owner {
-        Some(owner) => service.ask_for(owner, Method::POST, &path, Some(&body)).map_err(|failed| {
+        Some(owner) => ask_on_behalf(service, owner, Method::POST, &path, Some(&body)).map_err(|failed| {
             CommandFailed::new(format!("no key was made on behalf of {}: {failed}", harmless(owner)))
         })?,
         None => service.ask(Method::POST, &path, Some(&body))?,

@@ -155,11 +155,16 @@ pub(super) fn counted(keys: usize) -> String {
     format!("{keys} key{}", if keys == 1 { "" } else { "s" })
 }
 
-/// A moment, in milliseconds since 1970, as a date and time of day in UTC. One beyond the calendar stays a
-/// number.
+/// What stands for a moment beyond the calendar.
+const BEYOND_THE_CALENDAR: &str = "after the year 9999";
+
+/// A moment, in milliseconds since 1970, as a date and time of day in UTC.
 pub(super) fn date(unix_ms: u64) -> String {
     let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    moment.map_or_else(|| unix_ms.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    moment.map_or_else(
+        || BEYOND_THE_CALENDAR.to_owned(),
+        |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
 
 /// The same without the date, if it is that of `now`.
@@ -202,7 +207,9 @@ mod tests {
         for (unix_ms, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (1_767_225_600_999, "2026-01-01T00:00:00Z"),
-            (u64::MAX, "18446744073709551615"),
+            (253_402_207_200_000, "9999-12-30T22:00:00Z"),
+            (1_000_000_000_000_000, "after the year 9999"),
+            (u64::MAX, "after the year 9999"),
         ] {
             assert_eq!(date(unix_ms), expected);
         }

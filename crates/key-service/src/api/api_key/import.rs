@@ -141,7 +141,7 @@ pub(in crate::api) async fn import(mut call: Incoming<RequestBody>) -> Result<Re
 async fn owners(call: &Allowed, request: &ImportRequest) -> Result<Owners, ApiError> {
     let mut owners = Owners::new();
     let mut len = 0_usize;
-    for ImportedKey { owner: username, .. } in &request.keys {
+    for ImportedKey { owner: username, .. } in request.keys.iter().flatten() {
         if !owners.contains_key(username) {
             owners.insert(username.clone(), owner(call, username).await?);
         }
@@ -162,8 +162,10 @@ fn len_of(owner: Option<&Result<Owner, String>>) -> usize {
 
 async fn owner(call: &Allowed, username: &str) -> Result<Result<Owner, String>, ApiError> {
     let found = call.authenticator.realms().find(username).await?;
-    let Some(user) = found.filter(|user| user.enabled) else {
-        return Ok(Err(format!("there is no user [{username}], or it is disabled")));
+    let user = match found {
+        Some(user) if user.enabled => user,
+        Some(_) => return Ok(Err(format!("the user [{username}] is disabled"))),
+        None => return Ok(Err(format!("there is no user [{username}]"))),
     };
     let user = Arc::new(user);
     let limited_by = call.authorization_of_user(&user).await?.roles.descriptors;
@@ -184,7 +186,12 @@ impl Plan {
         now: UnixMillis,
     ) -> Result<Self, ApiError> {
         let pepper = pepper(call, request).await?;
-        let credentials: Vec<_> = request.keys.iter().map(|key| key.presented(pepper.as_ref())).collect();
+        let presented = |key: &Result<ImportedKey, String>| match key {
+            Ok(key) => key.presented(pepper.as_ref()),
+            // It is told once, where the key is looked at.
+            Err(_) => Err(String::new()),
+        };
+        let credentials: Vec<_> = request.keys.iter().map(presented).collect();
         let looked_up = credentials.iter().map(|credential| async {
             match credential {
                 Ok((id, _)) => call.store.find_entry(id.as_str()).await,
@@ -205,6 +212,13 @@ impl Plan {
             for (place, ((key, credential), there)) in
                 request.keys.iter().zip(credentials).zip(there).enumerate()
             {
+                let key = match key {
+                    Ok(key) => key,
+                    Err(problem) => {
+                        plan.note(place, None, vec![problem.clone()]);
+                        continue;
+                    }
+                };
                 let mut problems = Vec::new();
                 if let Ok((id, _)) = &credential
                     && let Some(first) = places.insert(id.clone(), place)
@@ -308,7 +322,7 @@ fn noted<T>(found: Result<T, impl Into<String>>, problems: &mut Vec<String>) -> 
 /// By what opaque keys are found; drawn, if these are the first. `None` where there is none of them.
 async fn pepper(call: &Allowed, request: &ImportRequest) -> Result<Option<OpaqueKeyPepper>, ApiError> {
     let is_opaque = |key: &ImportedKey| matches!(key.credential, Ok(ImportedCredential::Opaque(_)));
-    if !request.keys.iter().any(is_opaque) {
+    if !request.keys.iter().flatten().any(is_opaque) {
         return Ok(None);
     }
     match opaque_keys::pepper(&call.store).await? {

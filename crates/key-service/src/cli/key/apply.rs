@@ -28,6 +28,7 @@ use crate::cli::key::import::contents;
 use crate::cli::key::import::draft::Mistake;
 use crate::cli::report::{Report, harmless, items, number, text};
 use crate::cli::service_client::ServiceClient;
+use crate::cli::service_refusal::taking;
 use crate::limits::KEYS_IMPORTED_MAX;
 use crate::randomness::{Randomness as _, SystemRandomness};
 
@@ -127,7 +128,9 @@ impl Applying<'_> {
     /// What there is to do. Nothing is changed.
     fn plan(&self) -> Result<Plan, CommandFailed> {
         let Self { service, arguments, declared, set, now, .. } = *self;
-        let mut existing = Existing::ask(service, set)?;
+        let mut existing = Existing::ask(service, set).map_err(|failed| {
+            taking(failed, "manage_security, and run_as for owners whose keys are drawn or changed")
+        })?;
         let mut mistakes = Vec::new();
         let found = self.look_at_keys(&existing, &mut mistakes)?;
         existing.ask_for_keys(service, found.iter().flatten().cloned())?;
@@ -158,7 +161,7 @@ impl Applying<'_> {
         let keys = &self.declared.keys;
         let mut found = vec![None; keys.len()];
         let looked_at: Vec<usize> = (0..keys.len())
-            .filter(|place| keys.get(*place).is_some_and(|key| self.is_looked_at(key)))
+            .filter(|place| keys.get(*place).is_some_and(|key| self.is_looked_at(key, existing)))
             .collect();
         for part in looked_at.chunks(KEYS_IMPORTED_MAX) {
             let declared: Vec<&DeclaredKey> = part.iter().filter_map(|place| keys.get(*place)).collect();
@@ -201,8 +204,8 @@ impl Applying<'_> {
         Ok(found)
     }
 
-    fn is_looked_at(&self, key: &DeclaredKey) -> bool {
-        !key.end.has_passed(self.now.0)
+    fn is_looked_at(&self, key: &DeclaredKey, existing: &Existing) -> bool {
+        !key.end.has_passed(self.now.0) && !existing.is_disabled(&key.owner)
     }
 
     /// Whether the owner is to be made before the key.
@@ -270,15 +273,23 @@ impl Applying<'_> {
         let mut doing = Doing::new(self);
         let failed = doing.all(plan).err();
         let done = doing.done;
-        let mut report = told(plan, self.set, false);
-        report.text.push_str(&doing.credentials_told());
-        if let Some(object) = report_object(&report.json) {
-            let mut object = object;
-            object.insert("done".to_owned(), json!(done));
-            object.insert("keys".to_owned(), Value::Array(doing.made_as_json()));
-            report.json = Value::Object(object).to_string();
+        let what_was_done = Plan {
+            steps: plan.steps.iter().take(done).cloned().collect(),
+            notes: plan.notes.clone(),
+            ..Plan::default()
+        };
+        let Report { mut text, json } = told(&what_was_done, self.set, false);
+        if done == 0 && failed.is_some() {
+            text.clear();
         }
-        report.print(as_json)?;
+        text.push_str(&doing.credentials_told());
+        let mut json: Value = serde_json::from_str(&json).unwrap_or_default();
+        if let Some(object) = json.as_object_mut() {
+            object.insert("keys".to_owned(), Value::Array(doing.made_as_json()));
+        }
+        if !text.is_empty() {
+            Report { text, json: json.to_string() }.print(as_json)?;
+        }
         // What was only shown counts as delivered from here on.
         let failed = failed.or_else(|| doing.finish_shown().err());
         let Some(failed) = failed else { return Ok(()) };
@@ -290,10 +301,6 @@ impl Applying<'_> {
             harmless(&rest)
         )))
     }
-}
-
-fn report_object(json: &str) -> Option<Map<String, Value>> {
-    serde_json::from_str(json).ok()
 }
 
 /// The plan, for a person and for a program.

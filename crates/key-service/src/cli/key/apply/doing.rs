@@ -14,6 +14,7 @@ use super::plan::{Call, Plan, Request, time_until};
 use super::{Applying, IMPORT};
 use crate::cli::CommandFailed;
 use crate::cli::key::KEYS;
+use crate::cli::key::behalf::ask_on_behalf;
 use crate::cli::replaced_file::ReplacedFile;
 use crate::cli::report::{harmless, text};
 use crate::cli::service_client::{Answer, path};
@@ -66,8 +67,8 @@ impl<'a> Doing<'a> {
 
     /// The keys that were only shown are delivered.
     pub(super) fn finish_shown(&self) -> Result<(), CommandFailed> {
-        let shown = self.made.iter().filter(|made| made.shown.is_some());
-        shown.map(|made| self.finish(made.place, &made.id)).collect()
+        let mut shown = self.made.iter().filter(|made| made.shown.is_some());
+        shown.try_for_each(|made| self.finish(made.place, &made.id))
     }
 
     /// The credentials that were drawn, and the files where others are.
@@ -112,7 +113,7 @@ impl<'a> Doing<'a> {
     ) -> Result<Answer, CommandFailed> {
         let service = self.applying.service;
         match owner.filter(|owner| *owner != self.applying.me) {
-            Some(owner) => service.ask_for(owner, method, path, body),
+            Some(owner) => ask_on_behalf(service, owner, method, path, body),
             None => service.ask(method, path, body),
         }
     }

@@ -95,6 +95,11 @@ impl Existing {
         Ok(())
     }
 
+    /// Whether the owner is there and nothing can be done on its behalf.
+    pub(super) fn is_disabled(&self, owner: &str) -> bool {
+        self.users.get(owner).is_some_and(ExistingUser::is_disabled)
+    }
+
     fn search_keys(&mut self, service: &ServiceClient, set: &str) -> Result<(), CommandFailed> {
         let mark = format!("metadata.{MARK}");
         let filter = json!([{"term": {mark: set}}, {"term": {"invalidated": false}}]);
@@ -119,6 +124,11 @@ impl Existing {
 }
 
 impl ExistingUser {
+    /// Whether nothing can be done on behalf of it.
+    pub(super) fn is_disabled(&self) -> bool {
+        !self.enabled
+    }
+
     fn read(user: &Value) -> Self {
         let mut metadata = object(user, "metadata");
         metadata.retain(|name, _| !name.starts_with('_'));

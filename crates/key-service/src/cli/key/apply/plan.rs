@@ -113,10 +113,10 @@ impl Plan {
         let mut planner = Planner { basis, plan: Self::default(), prune: Vec::new() };
         planner.roles();
         planner.privileges();
-        planner.owners();
-        planner.users();
-        planner.keys();
-        planner.finish_owners();
+        owners::owners(&mut planner);
+        owners::users(&mut planner);
+        keys::keys(&mut planner);
+        owners::finish_owners(&mut planner);
         planner.prune_others();
         let Planner { mut plan, prune, .. } = planner;
         plan.steps.extend(prune);

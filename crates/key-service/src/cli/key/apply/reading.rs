@@ -91,7 +91,7 @@ impl Reading<'_> {
                         declared.users.insert(user.name.clone(), Declaration { line, value });
                     }
                 }
-                _ => declared.keys = self.keys(node),
+                _ => declared.keys = keys::keys(self, node),
             }
         }
         for (name, user) in &declared.users {

@@ -278,10 +278,27 @@ fn a_key_that_has_ended_is_worth_a_word_and_is_not_made_again() {
     assert_eq!(steps(&planned(FILE, &existing, &found(), false)), ["+ key checkout of team"]);
 }
 
+// Nobody acts on behalf of an owner that is disabled. Its keys have stopped, and come back as they were.
+#[test]
+fn the_keys_of_an_owner_that_is_disabled_stay_as_they_are_until_it_is_enabled() {
+    let mut existing = applied();
+    existing.users.get_mut("team").unwrap().enabled = false;
+    let changed = FILE.replace("{a: 1}", "{a: 2}").replace("[clerk], email", "[], email");
+    let plan = planned(&changed, &existing, &[None, None], false);
+    assert_eq!(steps(&plan), ["~ owner team: roles"]);
+    assert_eq!(plan.notes, ["team is disabled, so its keys stay as they are until it is enabled"]);
+    let Call::Ask(request) = &plan.steps[0].call else { panic!("a request") };
+    assert_eq!(request.body.as_ref().unwrap()["metadata"][PENDING], true, "they have limits of before");
+    let fewer = FILE.split("- {owner: team, name: brought").next().unwrap();
+    let plan = planned(fewer, &existing, &[None], false);
+    assert_eq!(steps(&plan), ["- key brought of team (id-2)"]);
+}
+
 #[test]
 fn the_roles_of_people_are_set_and_nothing_else_of_them() {
     let mut existing = Existing::default();
     let alice = ExistingUser {
+        enabled: false,
         roles: vec!["old".to_owned()],
         full_name: Some("Alice".to_owned()),
         metadata: object(json!({"office": 7})),
