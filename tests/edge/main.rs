@@ -30,6 +30,7 @@ mod hot_restart;
 mod identity;
 mod instances;
 mod life_of_a_key;
+mod migrating;
 mod mutations;
 mod native;
 mod opaque;

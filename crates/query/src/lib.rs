@@ -148,6 +148,10 @@ pub trait Searchable {
     fn last_wrong_secret(&self) -> Option<UnixMillis> {
         None
     }
+    /// How often it was used.
+    fn uses(&self) -> u64 {
+        0
+    }
     /// The names of the user's roles.
     fn roles(&self) -> &[String] {
         &[]
@@ -324,6 +328,10 @@ impl<K: Searchable + ?Sized> Searchable for &K {
 
     fn last_wrong_secret(&self) -> Option<UnixMillis> {
         (**self).last_wrong_secret()
+    }
+
+    fn uses(&self) -> u64 {
+        (**self).uses()
     }
 
     fn roles(&self) -> &[String] {

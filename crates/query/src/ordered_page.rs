@@ -39,6 +39,8 @@ pub enum SortColumn {
     Rotation,
     /// The name of its owner.
     Username,
+    /// How often it was used.
+    Uses,
 }
 
 /// A value to sort by.
@@ -125,6 +127,7 @@ impl OrderedBy {
             SortColumn::RealmName => ColumnValue::Text(key.realm_name().to_owned()),
             SortColumn::Rotation => moment(key.rotation()),
             SortColumn::Username => ColumnValue::Text(key.username().to_owned()),
+            SortColumn::Uses => ColumnValue::Number(i64::try_from(key.uses()).unwrap_or(i64::MAX)),
         }
     }
 }

@@ -22,6 +22,9 @@ use super::{ColumnValue, OrderedBy, Searchable, SortColumn};
 
 pub(super) use request::{read_search_after, read_sort};
 
+/// The name of how often a key was used. Elasticsearch has no such field.
+const USES: &str = "uses";
+
 /// One criterion.
 #[derive(Clone, Debug)]
 pub(super) struct SortField {
@@ -41,6 +44,8 @@ enum SortSource {
     Field(Field),
     /// The position among the keys searched: `_doc`.
     Position,
+    /// How often a key was used. It cannot be searched by.
+    Uses,
 }
 
 /// Where a key without a value goes.
@@ -87,6 +92,7 @@ impl SortField {
             SortSource::Position => Some(Term::Number(
                 key.position().unwrap_or_else(|| i64::try_from(position).unwrap_or(i64::MAX)),
             )),
+            SortSource::Uses => Some(Term::Number(i64::try_from(key.uses()).unwrap_or(i64::MAX))),
             SortSource::Field(field) => {
                 let mut terms = field.terms(key, budget)?;
                 let term = if self.takes_greatest { terms.pop_last() } else { terms.pop_first() };
@@ -120,6 +126,7 @@ impl SortField {
     pub(super) fn column(&self) -> Option<OrderedBy> {
         let column = match &self.source {
             SortSource::Position => SortColumn::Position,
+            SortSource::Uses => SortColumn::Uses,
             SortSource::Field(field) => field.column()?,
         };
         let absent = match self.ordered(None) {
@@ -155,6 +162,7 @@ impl SortField {
         match &self.source {
             SortSource::Field(field) => field.to_string(),
             SortSource::Position => "_doc".to_owned(),
+            SortSource::Uses => USES.to_owned(),
         }
     }
 
@@ -175,6 +183,9 @@ impl SortField {
             }
             SortSource::Position => {
                 number().map_err(|_| ErrorCause::illegal_argument(format!("[{text}] is not a position")))
+            }
+            SortSource::Uses => {
+                number().map_err(|_| ErrorCause::illegal_argument(format!("[{text}] is not a number")))
             }
         }
     }

@@ -177,14 +177,28 @@ fn parse(body: &Node) -> Result<Vec<ApplicationPrivilege>, ErrorCause> {
     let mut privileges = Vec::new();
     for application in applications {
         for named in object(&application.name, &application.value)? {
-            object(&named.name, &named.value)?;
-            let mut privilege = PARSER.parse(&named.value)?;
-            agree("application", &mut privilege.application, &application.name)?;
-            agree("privilege", &mut privilege.name, &named.name)?;
-            privileges.push(privilege);
+            privileges.push(parse_one(&application.name, &named.name, &named.value)?);
         }
     }
     Ok(privileges)
+}
+
+fn parse_one(application: &str, name: &str, body: &Node) -> Result<ApplicationPrivilege, ErrorCause> {
+    object(name, body)?;
+    let mut privilege = PARSER.parse(body)?;
+    agree("application", &mut privilege.application, application)?;
+    agree("privilege", &mut privilege.name, name)?;
+    Ok(privilege)
+}
+
+/// One privilege, which makes sense.
+pub(super) fn read_one(
+    application: &str,
+    name: &str,
+    body: &Node,
+) -> Result<ApplicationPrivilege, ErrorCause> {
+    let privilege = parse_one(application, name, body)?;
+    validate(std::slice::from_ref(&privilege)).map(|()| privilege)
 }
 
 fn object<'a>(name: &str, node: &'a Node) -> Result<&'a [Member], ErrorCause> {

@@ -1,9 +1,13 @@
-//! The readers of bodies, for fuzz targets: each reads and checks what the handler of its route would.
+//! The readers of bodies, for fuzz targets and for the command line, which tells mistakes before it asks: each reads and
+//! checks what the handler of its route would.
 
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::Node;
 
-use crate::api::{api_key, application_privilege, token, usage, user};
+use latchkey_privileges::application_privilege::ApplicationPrivilege;
+use latchkey_privileges::role_descriptor::RoleDescriptor;
+
+use crate::api::{api_key, application_privilege, role, token, usage, user};
 
 /// Reads a body as each route does.
 pub(crate) fn read_by_every_route(body: &Node) -> Vec<Result<(), ErrorCause>> {
@@ -13,4 +17,19 @@ pub(crate) fn read_by_every_route(body: &Node) -> Vec<Result<(), ErrorCause>> {
     read.push(usage::read(Some(body)).map(drop));
     read.extend(user::read_by_every_route(body));
     read
+}
+
+/// A role of this name.
+pub(crate) fn role(name: &str, body: &Node) -> Result<RoleDescriptor, ErrorCause> {
+    let role = RoleDescriptor::parse(name, body)?;
+    role::validate(name, &role).map(|()| role)
+}
+
+/// A privilege of an application.
+pub(crate) fn application_privilege(
+    application: &str,
+    name: &str,
+    body: &Node,
+) -> Result<ApplicationPrivilege, ErrorCause> {
+    application_privilege::read_one(application, name, body)
 }

@@ -99,7 +99,7 @@ fn refuse_reserved(name: &str) -> Result<(), ErrorCause> {
     Err(ErrorCause::illegal_argument(format!("role [{name}] is reserved and cannot be deleted")))
 }
 
-fn validate(name: &str, role: &RoleDescriptor) -> Result<(), ErrorCause> {
+pub(super) fn validate(name: &str, role: &RoleDescriptor) -> Result<(), ErrorCause> {
     let mut problems = ValidationProblems::new();
     if is_reserved(name) {
         problems.add(format!("Role [{name}] is reserved and may not be used."));

@@ -1,5 +1,7 @@
 //! `latchkey key`: making, listing and ending API keys of a running service.
 
+mod apply;
+mod behalf;
 mod check;
 pub(super) mod edge_wait;
 mod hits;
@@ -19,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
 use crate::cli::connection::ConnectionArguments;
+use crate::cli::key::behalf::ask_on_behalf;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::invalidate::{InvalidateArguments, invalidate};
 use crate::cli::key::rotate::{RotateArguments, rotate};
@@ -52,6 +55,9 @@ enum KeyCommand {
 /// What is asked of a service.
 #[derive(Debug, Subcommand)]
 enum AskingCommand {
+    /// Make it so as a file declares: roles, application privileges, owners, keys. What the file declared before and does
+    /// not any more is pruned.
+    Apply(apply::ApplyArguments),
     /// Make a key. Its credential is shown this once.
     Create(CreateArguments),
     /// Make a key for somebody else, whose password or access token is asked for.
@@ -125,6 +131,7 @@ pub(super) fn run(arguments: KeyArguments) -> Result<(), CommandFailed> {
     let now = SystemClock.now();
     let acts_for_another = arguments.connection.acts_for_another();
     let report = match command {
+        AskingCommand::Apply(arguments) => return apply::apply(&service, &arguments, now, as_json),
         AskingCommand::Create(arguments) => return create(&service, &arguments, as_json),
         AskingCommand::Grant(arguments) => return grant(&service, &arguments, as_json),
         AskingCommand::Import(arguments) => return import::import(&service, &arguments, as_json),
@@ -155,7 +162,7 @@ fn create(service: &ServiceClient, arguments: &CreateArguments, as_json: bool) -
     let path = arguments.edges.ask_in(KEYS);
     let body = Value::Object(body);
     let answer = match &arguments.owner {
-        Some(owner) => service.ask_for(owner, Method::POST, &path, Some(&body)).map_err(|failed| {
+        Some(owner) => ask_on_behalf(service, owner, Method::POST, &path, Some(&body)).map_err(|failed| {
             CommandFailed::new(format!("no key was made on behalf of {}: {failed}", harmless(owner)))
         })?,
         None => service.ask(Method::POST, &path, Some(&body))?,

@@ -13,9 +13,13 @@ use crate::cli::connection::ConnectionArguments;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::report::{Report, counted, harmless, items};
 use crate::cli::service_client::{Answer, ServiceClient, with_query};
+use crate::cli::service_refusal::taking;
 use crate::cli::user::native::{place_of, tell_warnings, users, warn_of_missing_roles};
 use crate::cli::user::{is_service_account, listed, shown};
 use crate::clock::{Clock as _, SystemClock};
+
+/// What it takes to change owners.
+const CHANGING: &str = "the cluster privilege manage_security";
 
 #[derive(Debug, Args)]
 pub(super) struct OwnerArguments {
@@ -80,7 +84,7 @@ struct UpdateArguments {
     #[command(flatten)]
     owner: NameArguments,
     /// A role of the owner, in place of those that it has. May be given several times.
-    #[arg(long = "role", value_name = "NAME", required_unless_present_any = ["full_name", "email"])]
+    #[arg(long = "role", value_name = "NAME")]
     roles: Vec<String>,
     #[command(flatten)]
     description: DescriptionArguments,
@@ -106,24 +110,34 @@ struct DisableArguments {
 }
 
 pub(super) fn run(arguments: &OwnerArguments) -> Result<(), CommandFailed> {
+    // Before a password is typed in vain.
+    if let OwnerCommand::Update(UpdateArguments { roles, description, .. }) = &arguments.command
+        && roles.is_empty()
+        && description.full_name.is_none()
+        && description.email.is_none()
+    {
+        return Err(CommandFailed::new(
+            "say what is to change: --role NAME, --full-name TEXT or --email ADDRESS",
+        ));
+    }
     let service = arguments.connection.open()?;
     let as_json = arguments.connection.json;
     let report = match &arguments.command {
         OwnerCommand::Create(arguments) => create(&service, arguments)?,
         OwnerCommand::Delete(ChangeArguments { owner, edges }) => {
-            known(&service, &owner.name)?;
+            known_to_change(&service, &owner.name)?;
             let place = edges.ask_in(&place_of(&owner.name, &[]));
             return changed(service.ask(Method::DELETE, &place, None)?, "Removed", &owner.name, as_json);
         }
         OwnerCommand::Disable(DisableArguments { owner, with_keys, edges }) => {
-            known(&service, &owner.name)?;
+            known_to_change(&service, &owner.name)?;
             let place = place_of(&owner.name, &["_disable"]);
             let place = with_query(&place, &[("with_keys", with_keys.then_some("true"))]);
             let answer = service.ask(Method::PUT, &edges.ask_in(&place), None)?;
             return changed(answer, "Disabled", &owner.name, as_json);
         }
         OwnerCommand::Enable(ChangeArguments { owner, edges }) => {
-            known(&service, &owner.name)?;
+            known_to_change(&service, &owner.name)?;
             let place = edges.ask_in(&place_of(&owner.name, &["_enable"]));
             return changed(service.ask(Method::PUT, &place, None)?, "Enabled", &owner.name, as_json);
         }
@@ -142,7 +156,8 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
     let CreateArguments { owner: NameArguments { name }, roles, description } = arguments;
     let place = place_of(name, &[]);
     // The service would replace an account of that name.
-    if service.ask(Method::GET, &place, None)?.status != StatusCode::NOT_FOUND {
+    let looked = service.ask(Method::GET, &place, None).map_err(|failed| taking(failed, CHANGING))?;
+    if looked.status != StatusCode::NOT_FOUND {
         return Err(CommandFailed::new(format!("there is a user or an owner {name} already")));
     }
     let DescriptionArguments { full_name, email } = description;
@@ -155,7 +170,7 @@ fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report
 /// Writes the owner as it is but for what was said. The service keeps nothing that a request leaves out.
 fn update(service: &ServiceClient, arguments: &UpdateArguments) -> Result<Report, CommandFailed> {
     let UpdateArguments { owner: NameArguments { name }, roles, description } = arguments;
-    let mut body = known(service, name)?;
+    let mut body = known_to_change(service, name)?;
     body.remove("username");
     // Of an owner that somebody disables meanwhile the service leaves it so, where nothing is said of it.
     body.remove("enabled");
@@ -197,6 +212,11 @@ fn known(service: &ServiceClient, name: &str) -> Result<Map<String, Value>, Comm
         ))),
         None => Err(CommandFailed::new(format!("there is no owner {name}"))),
     }
+}
+
+/// The same before a change, which takes more than to look.
+fn known_to_change(service: &ServiceClient, name: &str) -> Result<Map<String, Value>, CommandFailed> {
+    known(service, name).map_err(|failed| taking(failed, CHANGING))
 }
 
 /// Says what was done and what becomes of the keys, and then fails if not every edge is known to have heard.

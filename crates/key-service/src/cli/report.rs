@@ -4,12 +4,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
+use jiff::Timestamp;
 use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 
 use crate::cli::CommandFailed;
-
-pub(super) use crate::model::moment::date;
 
 /// What was done, in both forms.
 #[derive(Debug)]
@@ -156,7 +155,19 @@ pub(super) fn counted(keys: usize) -> String {
     format!("{keys} key{}", if keys == 1 { "" } else { "s" })
 }
 
-/// A moment as [`date`] shows it, without the date if it is that of `now`.
+/// What stands for a moment beyond the calendar.
+const BEYOND_THE_CALENDAR: &str = "after the year 9999";
+
+/// A moment, in milliseconds since 1970, as a date and time of day in UTC.
+pub(super) fn date(unix_ms: u64) -> String {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
+    moment.map_or_else(
+        || BEYOND_THE_CALENDAR.to_owned(),
+        |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
+}
+
+/// The same without the date, if it is that of `now`.
 pub(super) fn time_of_day(unix_ms: u64, now: UnixMillis) -> String {
     let (moment, today) = (date(unix_ms), date(now.0));
     match (moment.split_once('T'), today.split_once('T')) {
@@ -196,7 +207,9 @@ mod tests {
         for (unix_ms, expected) in [
             (0, "1970-01-01T00:00:00Z"),
             (1_767_225_600_999, "2026-01-01T00:00:00Z"),
-            (u64::MAX, "18446744073709551615"),
+            (253_402_207_200_000, "9999-12-30T22:00:00Z"),
+            (1_000_000_000_000_000, "after the year 9999"),
+            (u64::MAX, "after the year 9999"),
         ] {
             assert_eq!(date(unix_ms), expected);
         }

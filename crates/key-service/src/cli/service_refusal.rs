@@ -9,6 +9,9 @@ use crate::cli::report::harmless;
 /// How the service says that a name or its password is wrong; a name in brackets follows.
 const WRONG_LOGIN: &str = "unable to authenticate user [";
 
+/// What a person reads of that.
+const WRONG_LOGIN_TOLD: &str = "wrong name or password";
+
 /// What the service writes behind the name of a privilege that there is not, before it lists all that there
 /// are.
 const PRIVILEGE_LIST: &str = ". a privilege must be either one of the ";
@@ -24,6 +27,12 @@ const UNAUTHORIZED_FOR: &str = "is unauthorized for ";
 
 /// What follows whoever may not, before the list of privileges that are enough.
 const GRANTED_BY: &str = ", this action is granted by the cluster privileges [";
+
+/// What follows whoever may not act for somebody else.
+const MAY_NOT_ACT_FOR: &str = " is unauthorized to run as [";
+
+/// What stands before the privileges that are enough for a request, where a person reads them.
+const ENOUGH: &str = " may not do this; one of these cluster privileges is enough: ";
 
 /// How the service begins when a request as a whole makes no sense. Numbered mistakes follow.
 const VALIDATION_FAILED: &str = "Validation Failed: ";
@@ -76,7 +85,7 @@ impl Told {
         if let Some(name) = [Some(reason), self.cause.as_deref()].into_iter().flatten().find_map(wrong_login)
         {
             return Some(format!(
-                "wrong name or password: the service does not let {name} in, or the user is disabled"
+                "{WRONG_LOGIN_TOLD}: the service does not let {name} in, or the user is disabled"
             ));
         }
         self.kind.as_ref()?;
@@ -113,17 +122,38 @@ fn wrong_login(reason: &str) -> Option<&str> {
     Some(reason.strip_prefix(WRONG_LOGIN)?.split_once(']')?.0)
 }
 
+/// Whether a request failed because somebody was not let in.
+pub(super) fn is_wrong_login(failed: &CommandFailed) -> bool {
+    failed.to_string().starts_with(WRONG_LOGIN_TOLD)
+}
+
 /// Who may not, and what would be enough.
 fn may_not(reason: &str) -> Option<String> {
-    let (who, privileges) = reason.split_once(UNAUTHORIZED_FOR)?.1.split_once(GRANTED_BY)?;
+    let rest = reason.split_once(UNAUTHORIZED_FOR)?.1;
+    let named = |who: &str| who.replace("[]", "none").replace(['[', ']'], "");
+    if let Some((who, (_, whom))) =
+        rest.split_once(", because ").and_then(|(who, why)| Some((who, why.split_once(MAY_NOT_ACT_FOR)?)))
+    {
+        let whom = whom.trim_end_matches(']');
+        return Some(format!("{} may not act for {whom}: that takes a role with run_as", named(who)));
+    }
+    let (who, privileges) = rest.split_once(GRANTED_BY)?;
     let privileges = privileges.split_once(']')?.0.replace(',', ", ");
-    let who = who.replace(['[', ']'], "");
-    Some(format!("{who} may not do this; one of these cluster privileges is enough: {privileges}"))
+    Some(format!("{}{ENOUGH}{privileges}", named(who)))
+}
+
+/// The refusal of the first request of a command that makes several. What is enough to look is not enough to do, so it
+/// names what the whole command takes.
+pub(super) fn taking(failed: CommandFailed, needed: &str) -> CommandFailed {
+    match failed.to_string().split_once(ENOUGH) {
+        Some((who, _)) => CommandFailed::new(format!("{who} may not do this; it takes {needed}")),
+        None => failed,
+    }
 }
 
 /// A mistake without what nobody at a terminal has seen: where in the request's body it is, which reader found it, and the numbers of
 /// several mistakes.
-fn plain(reason: &str) -> String {
+pub(super) fn plain(reason: &str) -> String {
     if let Some(mistakes) = reason.strip_prefix(VALIDATION_FAILED) {
         let mistakes = mistakes.trim_end_matches(';').split(';');
         let texts = mistakes.map(|mistake| mistake.split_once(": ").map_or(mistake, |(_, text)| text));
@@ -142,7 +172,7 @@ fn plain(reason: &str) -> String {
 }
 
 /// The text without the lists of all privileges, and in the place of each the one that may have been meant.
-fn with_likeliest_privilege(reason: &str) -> String {
+pub(super) fn with_likeliest_privilege(reason: &str) -> String {
     let mut told = String::new();
     let mut rest = reason;
     while let Some((before, list)) = rest.split_once(PRIVILEGE_LIST) {
@@ -228,6 +258,18 @@ mod tests {
     }
 
     #[test]
+    fn of_several_requests_the_first_refusal_names_what_all_of_them_take() {
+        let looking = CommandFailed::new(
+            "user a may not do this; one of these cluster privileges is enough: read_security",
+        );
+        assert_eq!(
+            taking(looking, "manage_security").to_string(),
+            "user a may not do this; it takes manage_security"
+        );
+        assert_eq!(taking(CommandFailed::new("lost"), "manage_security").to_string(), "lost");
+    }
+
+    #[test]
     fn whoever_may_not_is_told_what_would_be_enough() {
         let reason = "action [cluster:admin/x] is unauthorized for user [alice] with effective roles [a,b], this action is \
                       granted by the cluster privileges [manage_own_api_key,all]";
@@ -235,6 +277,12 @@ mod tests {
             told(StatusCode::FORBIDDEN, "security_exception", reason),
             "user alice with effective roles a,b may not do this; one of these cluster privileges is enough: \
              manage_own_api_key, all"
+        );
+        let acting = "action [cluster:admin/x] is unauthorized for user [alice] with effective roles [] (assigned roles [b] were not found), \
+                      because user [alice] is unauthorized to run as [team]";
+        assert_eq!(
+            told(StatusCode::FORBIDDEN, "security_exception", acting),
+            "user alice with effective roles none (assigned roles b were not found) may not act for team: that takes a role with run_as"
         );
         let grant = json!({"error": {"type": "security_exception", "reason": "Failed to authenticate api key grant",
             "caused_by": {"reason": "unable to authenticate user [alice] for action [cluster:admin/y]"}}});

@@ -220,6 +220,8 @@ impl From<ApiKeyLine> for StoredKey {
     fn from(line: ApiKeyLine) -> Self {
         let of_owner = Vouching::of_owner(&line.limited_by);
         Self {
+            // The line of the owner says it.
+            is_suspended: false,
             id: line.id,
             secrets: KeptSecrets {
                 salt: line.salt,

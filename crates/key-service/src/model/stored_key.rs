@@ -35,6 +35,8 @@ pub struct StoredKey {
     pub metadata: Map<String, Value>,
     /// Which of its data are vouched for.
     pub vouching: Vouching,
+    /// Whether it has stopped with its owner, and would work again with it. No data of the key: it stands with the owner.
+    pub is_suspended: bool,
     /// How often it was used. No change of the key: whoever writes the key does not write this.
     pub usage: KeyUsage,
 }

@@ -69,8 +69,7 @@ impl From<StoredKey> for KeyEntry {
             realm: key.owner.realm.clone(),
             expiration: key.expiration,
             invalidation: key.invalidation,
-            // That stands with the owner.
-            is_suspended: false,
+            is_suspended: key.is_suspended,
             whole: Some(Arc::new(key)),
             rest: Mutex::default(),
         }

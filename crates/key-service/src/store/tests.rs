@@ -161,6 +161,7 @@ pub(crate) fn actor() -> Actor {
 pub(crate) fn key(id: &str) -> StoredKey {
     let salt = Salt::from_bytes([3; 16]);
     StoredKey {
+        is_suspended: false,
         id: KeyId::try_from(id).unwrap(),
         secrets: KeptSecrets::one(
             salt,

@@ -109,6 +109,10 @@ async fn every_mistake_is_told_and_nothing_is_done() {
         with("name", json!("_hidden")),
         with("expiration", json!(BEGINNING)),
         with("metadata", json!({"_a": 1})),
+        json!(7),
+        with("expiration", json!("soon")),
+        key(&format!("..:{SECRET}")),
+        key(&format!("a\u{202e}b:{SECRET}")),
     ];
     let expected = [
         (1, "it is the key of [keys][0] again"),
@@ -117,6 +121,10 @@ async fn every_mistake_is_told_and_nothing_is_done() {
         (4, "may not begin with an underscore"),
         (5, "the key has ended already"),
         (6, "metadata keys may not start with [_]"),
+        (7, "imported_api_key"),
+        (8, "expiration"),
+        (9, "the id is a word of paths"),
+        (10, "the id has other than visible characters"),
     ];
     let refused = import(&service, &keys).await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.text);
@@ -136,13 +144,35 @@ async fn every_mistake_is_told_and_nothing_is_done() {
 }
 
 #[tokio::test]
-async fn a_dry_run_does_nothing_and_tells_no_ids() {
+async fn a_dry_run_does_nothing_and_tells_ids_only_of_keys_that_are_there() {
     let service = Service::new().await;
     let body = json!({"keys": [key(OPAQUE)]}).to_string();
-    let dry = service.user("security").post(&format!("{PATH}?dry_run=true"), &body).await.json();
-    assert_eq!(dry, json!({"dry_run": true, "imported": 1, "already_there": 0, "keys": [], "mistakes": []}));
+    let dry_run = format!("{PATH}?dry_run=true");
+    let dry = service.user("security").post(&dry_run, &body).await.json();
+    let new = json!({"name": "brought", "owner": "own", "result": "imported"});
+    assert_eq!(
+        dry,
+        json!({"dry_run": true, "imported": 1, "already_there": 0, "keys": [new], "mistakes": []})
+    );
     assert_eq!(service.elastic().get("/_security/api_key").await.ids(), Vec::<String>::new());
     assert_eq!(pepper(&service).await, None);
+
+    let id = import(&service, &[key(OPAQUE)]).await.json()["keys"][0]["id"].clone();
+    let body = json!({"keys": [key("hunter2"), key(OPAQUE)]}).to_string();
+    let dry = service.user("security").post(&dry_run, &body).await.json();
+    let there = json!({"id": id, "name": "brought", "owner": "own", "result": "already_there"});
+    assert_eq!((&dry["keys"], &dry["mistakes"][0]["key"]), (&json!([there]), &json!(0)));
+}
+
+#[tokio::test]
+async fn an_owner_that_is_disabled_is_said_to_be() {
+    let service = Service::new().await;
+    let team = r#"{"service_account":true,"enabled":false,"roles":[]}"#;
+    assert_eq!(service.elastic().put("/_security/user/team", team).await.status, StatusCode::OK);
+    let mut of_team = key(OPAQUE);
+    of_team["owner"] = json!("team");
+    let refused = import(&service, &[of_team]).await;
+    assert!(refused.error().2.contains("[keys][0]: the user [team] is disabled"), "{}", refused.text);
 }
 
 // Whoever brings a key along knows it, and could act as its owner.

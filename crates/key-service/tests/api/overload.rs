@@ -64,6 +64,7 @@ pub(crate) async fn add_key(service: &Service, id: &str, metadata: Map<String, V
         limited_by: RoleDescriptors::default(),
         metadata,
         vouching: Vouching::default(),
+        is_suspended: false,
         usage: KeyUsage::default(),
     };
     service.store.create(key, Actor::operator(), UnixMillis(BEGINNING)).await.unwrap();

@@ -14,6 +14,7 @@ mod guide;
 mod health;
 mod init;
 mod key;
+mod key_apply;
 mod key_import;
 mod key_update;
 mod moving;

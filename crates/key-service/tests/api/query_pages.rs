@@ -80,6 +80,8 @@ async fn pages_of_all_keys_are_those_of_a_search_that_looks_at_each() {
         json!([{"expiration": {"missing": 1_767_300_000_000_u64}}, "_doc"]),
         json!(["invalidated", {"invalidation": {"order": "desc"}}, {"realm_name": {"order": "desc"}}, "_doc"]),
         json!(["last_used", {"last_wrong_secret": {"order": "desc"}}, "_doc"]),
+        json!([{"uses": {"order": "desc"}}, "_doc"]),
+        json!(["uses", "creation", "_doc"]),
         json!(["rotation", {"previous_secret_expiration": {"order": "desc"}}, "_doc"]),
         json!(["_doc"]),
     ] {
@@ -89,6 +91,20 @@ async fn pages_of_all_keys_are_those_of_a_search_that_looks_at_each() {
         assert_eq!(of_the_store.len(), KEYS, "{sort}");
         assert!(totals.iter().all(|total| *total == KEYS as u64), "{totals:?}");
     }
+}
+
+#[tokio::test]
+async fn the_keys_that_are_used_most_come_first() {
+    let service = crate::usage::service().await;
+    fill(&service, 12).await;
+    let sort = json!([{"uses": {"order": "desc"}}, "_doc"]);
+    let (keys, _) = pages(&service, &Value::Null, &sort, 5).await;
+    let uses = |key: &Value| key["uses"].as_u64().unwrap_or(0);
+    assert!(keys.windows(2).all(|two| uses(&two[0]) >= uses(&two[1])), "{keys:?}");
+    assert!(uses(&keys[0]) > 0 && uses(&keys[11]) == 0, "{keys:?}");
+    assert!(keys.iter().all(|key| key["_sort"][0] == uses(key)), "{keys:?}");
+    let refused = service.elastic().post(PATH, r#"{"query":{"term":{"uses":1}}}"#).await;
+    assert_eq!(refused.status, 400, "it is no field to search by: {}", refused.text);
 }
 
 #[tokio::test]

@@ -329,6 +329,28 @@ async fn a_change_of_roles_lets_no_suspended_key_work_again() {
 }
 
 #[tokio::test]
+async fn its_keys_are_shown_as_suspended_and_are_none_that_work() {
+    let service = service().await;
+    let keys = keys(&service).await;
+    let elastic = service.elastic();
+    let other = elastic.make(r#"{"name":"other"}"#).await;
+    elastic.put_nothing(&format!("{TEAM}/_disable")).await;
+    for path in [KEYS, "/_security/_query/api_key"] {
+        let shown = elastic.get(path).await.json()["api_keys"].as_array().unwrap().clone();
+        let suspended: Vec<_> =
+            shown.iter().filter(|key| key["suspended"] == true).map(|key| key["id"].clone()).collect();
+        let expected: Vec<Value> = ids(&keys).into_iter().map(Value::String).collect();
+        assert_eq!((shown.len(), suspended.len()), (3, expected.len()), "{path}");
+        assert!(expected.iter().all(|id| suspended.contains(id)), "{path}: {suspended:?}");
+    }
+    assert_eq!(elastic.get(&format!("{KEYS}?active_only=true")).await.ids(), [other.id]);
+    elastic.put_nothing(&format!("{TEAM}/_enable")).await;
+    let active = elastic.get(&format!("{KEYS}?active_only=true")).await;
+    assert_eq!(active.ids().len(), 3);
+    assert!(!active.text.contains("suspended"), "{}", active.text);
+}
+
+#[tokio::test]
 async fn an_account_that_is_made_disabled_suspends_what_somebody_of_its_name_has_left() {
     let service = service().await;
     let elastic = service.elastic();

@@ -4,7 +4,8 @@ use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::object_parser::{Field as BodyField, ObjectParser};
 use latchkey_elastic::content::{Node, NodeValue, Token};
 
-use super::{Missing, SortField, SortSource};
+use super::{Missing, SortField, SortSource, USES};
+use crate::Searched;
 use crate::date::{Calendar, DateFormats};
 use crate::field::Field;
 use crate::reading::{Reading, parsing, scalar_text, text_of};
@@ -104,8 +105,11 @@ fn sortable(name: &str, reading: &Reading) -> Result<Field, ErrorCause> {
 
 impl SortBody {
     fn into_field(self, name: &str, reading: &Reading) -> Result<SortField, ErrorCause> {
-        let source =
-            if name == "_doc" { SortSource::Position } else { SortSource::Field(sortable(name, reading)?) };
+        let source = match name {
+            "_doc" => SortSource::Position,
+            USES if reading.searched == Searched::Keys => SortSource::Uses,
+            name => SortSource::Field(sortable(name, reading)?),
+        };
         let is_descending = self.order.as_deref() == Some("desc");
         let reader = Calendar::new(reading.now);
         let calendar = self.calendar(&source, reading)?;
@@ -135,7 +139,7 @@ impl SortBody {
                 "Field [{field}] of type [{}] doesn't support formats.",
                 field.type_name()
             ))),
-            (Some(_), SortSource::Position) => Ok(None),
+            (Some(_), SortSource::Position | SortSource::Uses) => Ok(None),
         }
     }
 

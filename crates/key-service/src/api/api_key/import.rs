@@ -51,7 +51,8 @@ struct ImportAnswer {
 
 #[derive(Serialize)]
 struct KeyAnswer {
-    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
     name: String,
     owner: String,
     result: Outcome,
@@ -140,7 +141,7 @@ pub(in crate::api) async fn import(mut call: Incoming<RequestBody>) -> Result<Re
 async fn owners(call: &Allowed, request: &ImportRequest) -> Result<Owners, ApiError> {
     let mut owners = Owners::new();
     let mut len = 0_usize;
-    for ImportedKey { owner: username, .. } in &request.keys {
+    for ImportedKey { owner: username, .. } in request.keys.iter().flatten() {
         if !owners.contains_key(username) {
             owners.insert(username.clone(), owner(call, username).await?);
         }
@@ -161,8 +162,10 @@ fn len_of(owner: Option<&Result<Owner, String>>) -> usize {
 
 async fn owner(call: &Allowed, username: &str) -> Result<Result<Owner, String>, ApiError> {
     let found = call.authenticator.realms().find(username).await?;
-    let Some(user) = found.filter(|user| user.enabled) else {
-        return Ok(Err(format!("there is no user [{username}], or it is disabled")));
+    let user = match found {
+        Some(user) if user.enabled => user,
+        Some(_) => return Ok(Err(format!("the user [{username}] is disabled"))),
+        None => return Ok(Err(format!("there is no user [{username}]"))),
     };
     let user = Arc::new(user);
     let limited_by = call.authorization_of_user(&user).await?.roles.descriptors;
@@ -183,7 +186,12 @@ impl Plan {
         now: UnixMillis,
     ) -> Result<Self, ApiError> {
         let pepper = pepper(call, request).await?;
-        let credentials: Vec<_> = request.keys.iter().map(|key| key.presented(pepper.as_ref())).collect();
+        let presented = |key: &Result<ImportedKey, String>| match key {
+            Ok(key) => key.presented(pepper.as_ref()),
+            // It is told once, where the key is looked at.
+            Err(_) => Err(String::new()),
+        };
+        let credentials: Vec<_> = request.keys.iter().map(presented).collect();
         let looked_up = credentials.iter().map(|credential| async {
             match credential {
                 Ok((id, _)) => call.store.find_entry(id.as_str()).await,
@@ -204,6 +212,13 @@ impl Plan {
             for (place, ((key, credential), there)) in
                 request.keys.iter().zip(credentials).zip(there).enumerate()
             {
+                let key = match key {
+                    Ok(key) => key,
+                    Err(problem) => {
+                        plan.note(place, None, vec![problem.clone()]);
+                        continue;
+                    }
+                };
                 let mut problems = Vec::new();
                 if let Ok((id, _)) = &credential
                     && let Some(first) = places.insert(id.clone(), place)
@@ -224,7 +239,7 @@ impl Plan {
         let is_wrong = !problems.is_empty();
         self.mistakes.extend(problems.into_iter().map(|problem| Mistake { key: place, problem }));
         let Some((key, result)) = looked_at.filter(|_| !is_wrong) else { return };
-        let (id, name, owner) = (key.id.to_string(), key.name.clone(), key.owner.username.clone());
+        let (id, name, owner) = (Some(key.id.to_string()), key.name.clone(), key.owner.username.clone());
         self.keys.push(KeyAnswer { id, name, owner, result });
         if result == Outcome::Imported {
             self.new.push(key);
@@ -238,14 +253,18 @@ impl Plan {
         Ok(problems.into_result()?)
     }
 
-    /// A dry run shows no ids: before the first opaque key is brought along, nobody knows them.
-    fn answer(self, dry_run: bool, edges: Option<EdgesAnswer>) -> ImportAnswer {
+    /// A dry run shows no ids of keys that are not there: before the first opaque key is brought along, nobody knows
+    /// them.
+    fn answer(mut self, dry_run: bool, edges: Option<EdgesAnswer>) -> ImportAnswer {
+        for key in self.keys.iter_mut().filter(|key| dry_run && key.result == Outcome::Imported) {
+            key.id = None;
+        }
         let already_there = self.keys.iter().filter(|key| key.result == Outcome::AlreadyThere).count();
         ImportAnswer {
             dry_run,
             imported: self.new.len(),
             already_there,
-            keys: if dry_run { Vec::new() } else { self.keys },
+            keys: self.keys,
             mistakes: self.mistakes,
             edges,
         }
@@ -303,7 +322,7 @@ fn noted<T>(found: Result<T, impl Into<String>>, problems: &mut Vec<String>) -> 
 /// By what opaque keys are found; drawn, if these are the first. `None` where there is none of them.
 async fn pepper(call: &Allowed, request: &ImportRequest) -> Result<Option<OpaqueKeyPepper>, ApiError> {
     let is_opaque = |key: &ImportedKey| matches!(key.credential, Ok(ImportedCredential::Opaque(_)));
-    if !request.keys.iter().any(is_opaque) {
+    if !request.keys.iter().flatten().any(is_opaque) {
         return Ok(None);
     }
     match opaque_keys::pepper(&call.store).await? {

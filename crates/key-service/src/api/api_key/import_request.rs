@@ -1,5 +1,7 @@
 //! The body of an import: keys that were made elsewhere, and whose they are to be.
 
+use std::iter::successors;
+
 use latchkey_elastic::ErrorCause;
 use latchkey_elastic::content::object_parser::{Field, ObjectParser};
 use latchkey_elastic::content::{Node, Token};
@@ -13,10 +15,14 @@ use crate::api::api_key::lifetime::KeyEnd;
 use crate::limits::{KEY_STRENGTH_BITS_MIN, KEYS_IMPORTED_MAX};
 use crate::security::key_strength::strength_bits;
 
+/// What stands in a path where an id may stand, and is none.
+const WORDS_OF_PATHS: [&str; 4] = [".", "..", "grant", "clone"];
+
 /// What is asked.
 #[derive(Debug)]
 pub(super) struct ImportRequest {
-    pub(super) keys: Vec<ImportedKey>,
+    /// Of a key that is no object as it must be, what is wrong with it.
+    pub(super) keys: Vec<Result<ImportedKey, String>>,
 }
 
 /// A key that was made elsewhere.
@@ -39,7 +45,7 @@ pub(super) enum ImportedCredential {
 #[derive(Default)]
 struct ImportBody {
     allow_weak_keys: bool,
-    keys: Vec<KeyBody>,
+    keys: Vec<Result<KeyBody, String>>,
 }
 
 /// What an object says. The text of a key is a secret, so it can neither be printed nor copied.
@@ -92,7 +98,8 @@ const PARSER: ObjectParser<ImportBody> = ObjectParser::new(
                     "[keys] must not hold more than {KEYS_IMPORTED_MAX} keys"
                 )));
             }
-            body.keys = nodes.iter().map(|node| KEY_PARSER.parse(node)).collect::<Result<_, _>>()?;
+            body.keys =
+                nodes.iter().map(|node| KEY_PARSER.parse(node).map_err(|cause| told(&cause))).collect();
             Ok(())
         })
         .required(),
@@ -105,7 +112,14 @@ pub(super) fn read(body: &Node) -> Result<ImportRequest, ErrorCause> {
     if keys.is_empty() {
         return Err(ErrorCause::illegal_argument("[keys] must not be empty"));
     }
-    Ok(ImportRequest { keys: keys.into_iter().map(|key| key.checked(allow_weak_keys)).collect() })
+    let keys = keys.into_iter().map(|key| key.map(|key| key.checked(allow_weak_keys)));
+    Ok(ImportRequest { keys: keys.collect() })
+}
+
+/// A complaint of a parser, with what caused it. Parsers quote names, and no values.
+fn told(cause: &ErrorCause) -> String {
+    let causes = successors(Some(cause), |cause| cause.cause());
+    causes.map(ErrorCause::reason).collect::<Vec<_>>().join(": ")
 }
 
 /// A duration from now, a moment in milliseconds since 1970, or never.
@@ -140,8 +154,9 @@ fn credential_of(text: &str, allow_weak_keys: bool) -> Result<ImportedCredential
     let (secret, credential) = match text.split_once(':') {
         Some((id, secret)) => {
             let id = KeyId::try_from(id).map_err(|invalid| invalid.to_string())?;
+            refuse_odd_id(id.as_str())?;
             if text.contains(char::is_control) {
-                return Err("the id or the secret holds a control character".to_owned());
+                return Err("the secret holds a control character".to_owned());
             }
             let presented = KeySecret::presented(secret.as_bytes().to_vec());
             (secret, ImportedCredential::IdSecret(id, presented))
@@ -160,6 +175,27 @@ fn credential_of(text: &str, allow_weak_keys: bool) -> Result<ImportedCredential
     Ok(credential)
 }
 
+/// Refuses ids by which nobody could name the key: in a path they would be something else, and in a terminal or a header
+/// they would be shown as something else. Ids that the service draws are of letters, digits, `-` and `_`.
+fn refuse_odd_id(id: &str) -> Result<(), String> {
+    if !id.chars().all(|letter| letter.is_ascii_graphic()) {
+        return Err("the id has other than visible characters of ASCII".to_owned());
+    }
+    if id.contains(['/', '\\', '?', '#', '%', ',', '"']) {
+        return Err(
+            "the id has a character that has a meaning of its own in paths or lists: / \\ ? # % , or \""
+                .to_owned(),
+        );
+    }
+    if id.starts_with('_') || WORDS_OF_PATHS.contains(&id) {
+        return Err(format!(
+            "the id is a word of paths: it is none of {}, and begins with no _",
+            WORDS_OF_PATHS.join(", ")
+        ));
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,7 +204,7 @@ mod tests {
         let text =
             format!(r#"{{"allow_weak_keys":{allow_weak_keys},"keys":[{{"owner":"o","name":"n",{key}}}]}}"#);
         let request = read(&Node::parse_required(text.as_bytes()).unwrap()).unwrap();
-        request.keys.into_iter().next().unwrap().credential.err()
+        request.keys.into_iter().next().unwrap().unwrap().credential.err()
     }
 
     #[test]
@@ -186,6 +222,13 @@ mod tests {
             (r#""digest":"sha256:2cf2""#, "the digest is not"),
             (r#""key":":secret""#, "a key id is not empty"),
             (r#""key":"id:sec\u0007ret""#, "a control character"),
+            (r#""key":"..:ui2lp2axTNmsyakw9tvNnw""#, "a word of paths"),
+            (r#""key":"grant:ui2lp2axTNmsyakw9tvNnw""#, "a word of paths"),
+            (r#""key":"_bulk_update:ui2lp2axTNmsyakw9tvNnw""#, "a word of paths"),
+            (r#""key":"a\u202eb:ui2lp2axTNmsyakw9tvNnw""#, "visible characters of ASCII"),
+            (r#""key":"a\u0007b:ui2lp2axTNmsyakw9tvNnw""#, "visible characters of ASCII"),
+            (r#""key":"a b:ui2lp2axTNmsyakw9tvNnw""#, "visible characters of ASCII"),
+            (r#""key":"a/b:ui2lp2axTNmsyakw9tvNnw""#, "a meaning of its own"),
             (r#""key":"with space""#, "visible characters"),
             (r#""key":"VnVhQ2ZHY0JDZGJrUW0tZTVhT3g6dWkybHAyYXhUTm1zeWFrdzl0dk5udw==""#, "an id and a secret"),
             (r#""key":"hunter2hunter2""#, "it has 39 bits, and 96"),
@@ -195,6 +238,21 @@ mod tests {
             assert!(found.contains(words), "{key}: {found}");
         }
         assert_eq!(problem(r#""key":"hunter2hunter2""#, true), None);
+    }
+
+    #[test]
+    fn a_key_that_is_no_such_object_is_told_with_the_others() {
+        let text = r#"{"keys":[{"owner":"o","name":"n","key":"k"},{"owner":"o","nam":"n"},7,{"name":"n"},
+            {"owner":"o","name":"n","role_descriptors":{"r":{"clutser":[]}}}]}"#;
+        let keys = read(&Node::parse_required(text.as_bytes()).unwrap()).unwrap().keys;
+        let told: Vec<_> = keys.iter().map(|key| key.as_ref().err().map(String::as_str)).collect();
+        let [None, Some(field), Some(number), Some(required), Some(role)] = told.as_slice() else {
+            panic!("{told:?}")
+        };
+        assert!(field.contains("unknown field [nam]"), "{field}");
+        assert!(number.contains("[imported_api_key]"), "{number}");
+        assert!(required.contains("Required [owner]"), "{required}");
+        assert!(role.contains("unexpected field [clutser]"), "{role}");
     }
 
     #[test]

@@ -271,6 +271,7 @@ impl NewKey {
     pub(super) fn into_stored(self, id: KeyId, secrets: KeptSecrets, now: UnixMillis) -> StoredKey {
         let Self { name, owner, expiration, role_descriptors, limited_by, metadata, vouching } = self;
         StoredKey {
+            is_suspended: false,
             id,
             secrets,
             rotation: None,

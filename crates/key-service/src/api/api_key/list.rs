@@ -51,6 +51,9 @@ pub(super) struct ShownKey<'a> {
     role_descriptors: &'a RoleDescriptors,
     #[serde(skip_serializing_if = "Option::is_none")]
     limited_by: Option<[&'a RoleDescriptors; 1]>,
+    /// Latchkey's own, of a key that has stopped with its owner.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    suspended: bool,
     /// This and the next are Latchkey's own, of a key that was rotated.
     #[serde(skip_serializing_if = "Option::is_none")]
     rotation: Option<UnixMillis>,
@@ -179,6 +182,7 @@ pub(super) fn shown(key: &StoredKey, with_limited_by: bool) -> ShownKey<'_> {
         metadata: &key.metadata,
         role_descriptors: &key.role_descriptors,
         limited_by: with_limited_by.then_some([&key.limited_by]),
+        suspended: key.is_suspended && key.invalidation.is_none(),
         rotation: key.rotation,
         previous_secret_expiration: key.secrets.previous.map(|previous| previous.until),
         usage: ShownUsage {

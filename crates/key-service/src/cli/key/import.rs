@@ -5,7 +5,7 @@
 //! then, the same command goes on: keys that are there already stay as they are.
 
 mod csv;
-mod draft;
+pub(super) mod draft;
 mod json_lines;
 mod kong;
 
@@ -209,7 +209,7 @@ fn read(arguments: &ImportArguments) -> Result<Vec<Line>, CommandFailed> {
     if mistakes.is_empty() { Ok(lines) } else { Err(refused(&arguments.file, mistakes)) }
 }
 
-fn contents(path: &Path) -> Result<String, CommandFailed> {
+pub(super) fn contents(path: &Path) -> Result<String, CommandFailed> {
     let failed = |error| CommandFailed::io("read", path, &error);
     let file = File::open(path).map_err(failed)?;
     let mut text = String::new();

@@ -20,6 +20,7 @@ use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::hits::{Hits, names};
 use crate::cli::report::{Report, counted, harmless, items};
 use crate::cli::service_client::ServiceClient;
+use crate::cli::service_refusal::taking;
 use crate::clock::{Clock as _, SystemClock};
 
 /// Most ids in one request: as text well below what a body may hold.
@@ -202,7 +203,8 @@ fn warn_of_edges(hits: &Hits) {
 
 impl Plan {
     fn of(service: &ServiceClient, arguments: &InvalidateArguments) -> Result<Self, CommandFailed> {
-        let hits = Hits::of(service, &arguments.keys)?;
+        let hits = Hits::of(service, &arguments.keys)
+            .map_err(|failed| taking(failed, "the cluster privilege manage_api_key"))?;
         if arguments.edges_too {
             return Ok(Self { targets: hits, spared: Hits::default() });
         }

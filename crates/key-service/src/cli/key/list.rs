@@ -189,10 +189,12 @@ fn duration(argument: &str) -> Result<Duration, String> {
 /// What has become of a key.
 fn standing(key: &Value, now: UnixMillis) -> &'static str {
     let is_invalidated = key.get("invalidated") == Some(&Value::Bool(true));
+    let is_suspended = key.get("suspended") == Some(&Value::Bool(true));
     let expiration = key.get("expiration").and_then(Value::as_u64);
     match (is_invalidated, expiration) {
         (true, _) => "invalidated",
         (false, Some(expiration)) if expiration <= now.0 => "expired",
+        (false, _) if is_suspended => "suspended with its owner",
         (false, _) => "active",
     }
 }
@@ -299,6 +301,9 @@ mod tests {
             (json!({"invalidated": false, "expiration": 8}), "active"),
             (json!({"invalidated": false, "expiration": 7}), "expired"),
             (json!({"invalidated": true, "expiration": 7}), "invalidated"),
+            (json!({"invalidated": false, "suspended": true}), "suspended with its owner"),
+            (json!({"invalidated": true, "suspended": true}), "invalidated"),
+            (json!({"invalidated": false, "suspended": true, "expiration": 7}), "expired"),
         ] {
             assert_eq!(standing(&key, UnixMillis(7)), expected, "{key}");
         }

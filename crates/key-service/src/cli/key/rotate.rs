@@ -7,11 +7,13 @@ use latchkey_elastic::TimeValue;
 use serde_json::{Value, json};
 
 use crate::cli::CommandFailed;
+use crate::cli::key::KEYS;
+use crate::cli::key::behalf::ask_on_behalf;
 use crate::cli::key::check::{presented_token, token};
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::hits::Hits;
-use crate::cli::report::{Fields, Report, date, harmless, text};
-use crate::cli::service_client::{Answer, ServiceClient, path};
+use crate::cli::report::{Fields, Report, date, harmless, items, text};
+use crate::cli::service_client::{Answer, ServiceClient, path, with_query};
 use crate::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Args)]
@@ -44,10 +46,17 @@ pub(super) fn rotate(
 ) -> Result<(), CommandFailed> {
     let place = arguments.edges.ask_in(&path(&["_security", "api_key", &arguments.id, "_rotate"]));
     let body = json!({"overlap": arguments.overlap});
+    let shown = shown(service, &arguments.id);
+    if let Some(ended) = shown.as_ref().and_then(|key| ended(key, SystemClock.now().0)) {
+        return Err(CommandFailed::new(format!(
+            "the key {} {ended}, and only a key that works gets another secret",
+            harmless(&arguments.id)
+        )));
+    }
     let owner = if acts_for_another { None } else { other_owner(service, &arguments.id) };
     let answer = match owner {
         None => service.ask(Method::POST, &place, Some(&body))?,
-        Some(owner) => service.ask_for(&owner, Method::POST, &place, Some(&body)).map_err(|failed| {
+        Some(owner) => ask_on_behalf(service, &owner, Method::POST, &place, Some(&body)).map_err(|failed| {
             CommandFailed::new(format!(
                 "a key belongs to whoever made it, and this one could not be rotated on behalf of {}: {failed}",
                 harmless(&owner)
@@ -55,6 +64,22 @@ pub(super) fn rotate(
         })?,
     };
     print(answer, as_json)
+}
+
+/// The key, if whoever asks may see it.
+fn shown(service: &ServiceClient, id: &str) -> Option<Value> {
+    let answer = service.ask(Method::GET, &with_query(KEYS, &[("id", Some(id))]), None).ok()?;
+    items(&answer.json, "api_keys").first().cloned()
+}
+
+/// What has become of a key that works no more. Its owner may be gone, and nobody could be asked on its behalf.
+fn ended(key: &Value, now: u64) -> Option<String> {
+    let moment = |field: &str| key.get(field).and_then(Value::as_u64);
+    if key.get("invalidated") == Some(&Value::Bool(true)) {
+        let when = moment("invalidation").map(|at| format!(" at {}", date(at))).unwrap_or_default();
+        return Some(format!("was invalidated{when}"));
+    }
+    moment("expiration").filter(|end| *end <= now).map(|end| format!("has expired at {}", date(end)))
 }
 
 /// Whose key it is, if it is that of another user.

@@ -13,12 +13,14 @@ use serde_json::{Map, Value, json};
 use crate::cli::CommandFailed;
 use crate::cli::confirmation::confirmed;
 use crate::cli::key::KEYS;
+use crate::cli::key::behalf::ask_on_behalf;
 use crate::cli::key::edge_wait::{Before, EdgeWaitArguments, EdgesReached};
 use crate::cli::key::hits::{Hits, names};
 use crate::cli::key::invalidate::KeyChoice;
 use crate::cli::key::traits::KeyTraits;
 use crate::cli::report::{Report, counted, harmless, items, text};
 use crate::cli::service_client::{Answer, ServiceClient, path};
+use crate::cli::service_refusal::taking;
 use crate::clock::{Clock as _, SystemClock};
 
 /// Most keys in one request.
@@ -80,7 +82,13 @@ fn chosen(
 ) -> Result<ByOwner, CommandFailed> {
     let choice = &arguments.keys;
     let hits = if choice.ids.is_empty() {
-        let (edges, others) = Hits::of(service, choice)?.split();
+        let hits = Hits::of(service, choice).map_err(|failed| {
+            taking(
+                failed,
+                "the cluster privilege manage_api_key, and run_as for owners of keys that are not one's own",
+            )
+        })?;
+        let (edges, others) = hits.split();
         let hits = if arguments.edges_too { edges.and(others) } else { others };
         confirm(arguments, &hits)?;
         hits
@@ -142,7 +150,7 @@ impl Done {
         let ask = |method, place: &str, body: Value| {
             let place = arguments.edges.ask_in(place);
             match owner {
-                Some(owner) => service.ask_for(owner, method, &place, Some(&body)),
+                Some(owner) => ask_on_behalf(service, owner, method, &place, Some(&body)),
                 None => service.ask(method, &place, Some(&body)),
             }
         };

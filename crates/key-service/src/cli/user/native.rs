@@ -8,6 +8,7 @@ use crate::cli::key::edge_wait::{Before, EdgesReached};
 use crate::cli::report::{Report, counted, harmless, items};
 use crate::cli::secret_input::new_password;
 use crate::cli::service_client::{Answer, ServiceClient, path, with_query};
+use crate::cli::service_refusal::taking;
 use crate::cli::user::{CreateArguments, ShutOutArguments, UserCommand, done, listed, shown};
 use crate::clock::Clock as _;
 use crate::clock::SystemClock;
@@ -51,7 +52,10 @@ pub(super) fn run(
 /// The service would replace a user of that name, so it is asked first whether there is one.
 fn create(service: &ServiceClient, arguments: &CreateArguments) -> Result<Report, CommandFailed> {
     let place = place_of(&arguments.name, &[]);
-    if service.ask(Method::GET, &place, None)?.status != StatusCode::NOT_FOUND {
+    let looked = service
+        .ask(Method::GET, &place, None)
+        .map_err(|failed| taking(failed, "the cluster privilege manage_security"))?;
+    if looked.status != StatusCode::NOT_FOUND {
         return Err(CommandFailed::new(format!("there is a user {} already", arguments.name)));
     }
     let body = json!({

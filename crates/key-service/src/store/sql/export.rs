@@ -10,7 +10,7 @@ use crate::store::StoreError;
 use crate::store::sql::directory_rows::application_privilege;
 use crate::store::sql::directory_rows::users::{native_user, reserved_user};
 use crate::store::sql::query::Query;
-use crate::store::sql::row::{KEY_COLUMNS, Row};
+use crate::store::sql::row::{Row, key_columns};
 use crate::store::sql::transaction::{Transaction, in_time};
 use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::sql::{SqlStore, opaque_key_rows};
@@ -62,8 +62,12 @@ impl Export {
         };
         self.send(opaque_key_rows::PEPPER, pepper, entries).await?;
         let key = |row: &Row| Ok(Entry::ApiKey(Box::new(row.stored_key()?)));
-        self.send(format!("select {KEY_COLUMNS} from {KEYS_WITH_USAGE} order by api_key.rowid"), key, entries)
-            .await
+        self.send(
+            format!("select {} from {KEYS_WITH_USAGE} order by api_key.rowid", key_columns()),
+            key,
+            entries,
+        )
+        .await
     }
 
     async fn send(
@@ -95,7 +99,8 @@ impl Export {
     /// The keys that are not readable, and what of them.
     pub(in crate::store) async fn unreadable_keys(&mut self) -> Result<Vec<String>, StoreError> {
         let mut rows = self.snapshot.fetch(Query::new(format!(
-            "select {KEY_COLUMNS} from {KEYS_WITH_USAGE} order by api_key.rowid"
+            "select {} from {KEYS_WITH_USAGE} order by api_key.rowid",
+            key_columns()
         )))?;
         let mut found = Vec::new();
         while let Some(row) = in_time(rows.try_next()).await? {

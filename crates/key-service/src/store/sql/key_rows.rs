@@ -9,8 +9,9 @@ use crate::model::stored_key::StoredKey;
 use crate::store::change::{Change, Done, Verb};
 use crate::store::key_entry::KeyEntry;
 use crate::store::sql::bulk_insert::insert_rows;
+use crate::store::sql::directory_rows::suspension::IS_SUSPENDED;
 use crate::store::sql::query::{Parameter, Query};
-use crate::store::sql::row::{KEY_COLUMNS, Row, TEXT_COLUMNS, cursor, entry_columns, json_text, millis};
+use crate::store::sql::row::{Row, TEXT_COLUMNS, cursor, entry_columns, json_text, key_columns, millis};
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::sql::{SqlStore, take_seqs, write_events};
@@ -70,7 +71,7 @@ pub(in crate::store) async fn find_unread(
     id: &str,
 ) -> Result<Option<UnreadKey>, StoreError> {
     let mut query = Query::new("select ");
-    query.push(KEY_COLUMNS).push(" from ").push(KEYS_WITH_USAGE).push(" where id = ").push_bind(id);
+    query.push(key_columns()).push(" from ").push(KEYS_WITH_USAGE).push(" where id = ").push_bind(id);
     let row = database.fetch_optional(query).await?;
     row.map(|row| Ok(UnreadKey { len: row.texts_len(&TEXT_COLUMNS)?, row })).transpose()
 }
@@ -264,7 +265,7 @@ pub(super) fn push_filter(query: &mut Query, filter: &KeyFilter) -> Result<(), S
     }
     if let Some(now) = filter.active_at {
         query.push(" and invalidation is null and (expiration is null or expiration > ");
-        query.push_bind(millis(now)).push(")");
+        query.push_bind(millis(now)).push(") and not (").push(IS_SUSPENDED).push(")");
     }
     Ok(())
 }

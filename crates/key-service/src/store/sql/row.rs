@@ -19,10 +19,14 @@ use crate::store::sql::directory_rows::suspension::IS_SUSPENDED;
 use crate::store::sql::usage_rows::{USAGE_COLUMNS, usage_of};
 
 /// The columns that [`Row::stored_key`] reads, of [`KEYS_WITH_USAGE`](super::usage_rows::KEYS_WITH_USAGE).
-pub(super) const KEY_COLUMNS: &str = "id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, \
-     owner_full_name, owner_email, owner_metadata, creation, expiration, invalidation, role_descriptors, \
-     limited_by, metadata, roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, \
-     counted_since, last_used, uses, last_used_edge, wrong_secrets, last_wrong_secret";
+pub(super) fn key_columns() -> String {
+    format!(
+        "({IS_SUSPENDED}) as is_suspended, id, salt, digest, previous_digest, previous_until, rotation, name, owner_username, owner_realm, owner_realm_type, \
+         owner_full_name, owner_email, owner_metadata, creation, expiration, invalidation, role_descriptors, \
+         limited_by, metadata, roles_vouched, metadata_vouched, vouched_seq = seq as is_vouching_decided, \
+         counted_since, last_used, uses, last_used_edge, wrong_secrets, last_wrong_secret"
+    )
+}
 
 /// The columns that [`Row::key_entry`] reads, of the same: those of a key, without its texts when these are long.
 pub(super) fn entry_columns() -> String {
@@ -88,9 +92,8 @@ impl Row {
 
     /// A key of which long texts have not been read.
     pub(super) fn key_entry(&self) -> Result<KeyEntry, StoreError> {
-        let is_suspended = self.get("is_suspended")?;
         if self.get("is_short")? {
-            return Ok(KeyEntry { is_suspended, ..self.stored_key()?.into() });
+            return Ok(self.stored_key()?.into());
         }
         Ok(KeyEntry {
             id: self.key_id()?,
@@ -99,7 +102,7 @@ impl Row {
             realm: self.get("owner_realm")?,
             expiration: self.moment_if_any("expiration")?,
             invalidation: self.moment_if_any("invalidation")?,
-            is_suspended,
+            is_suspended: self.get("is_suspended")?,
             whole: None,
             rest: Mutex::default(),
         })
@@ -134,6 +137,7 @@ impl Row {
             limited_by: self.json("limited_by")?,
             metadata: self.json("metadata")?,
             vouching: self.vouching()?,
+            is_suspended: self.get("is_suspended")?,
             usage: usage_of(self)?,
         })
     }

@@ -22,7 +22,7 @@ use crate::store::sql::directory_rows::users::native_user;
 use crate::store::sql::key_rows::push_filter;
 use crate::store::sql::query::Query;
 use crate::store::sql::reader::Reader;
-use crate::store::sql::row::{KEY_COLUMNS, Row, TEXT_COLUMNS};
+use crate::store::sql::row::{Row, TEXT_COLUMNS, key_columns};
 use crate::store::sql::searched_key::{self, SearchedKey};
 use crate::store::sql::transaction::in_time;
 use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
@@ -50,7 +50,7 @@ impl Selection<StoredKey> {
     /// By creation, then by id, and at most one more than a listing may have.
     pub(in crate::store) fn of_keys(filter: &KeyFilter) -> Result<Self, StoreError> {
         let mut query = Query::new("select ");
-        query.push(KEY_COLUMNS).push(" from ").push(KEYS_WITH_USAGE).push(" where true");
+        query.push(key_columns()).push(" from ").push(KEYS_WITH_USAGE).push(" where true");
         push_filter(&mut query, filter)?;
         query.push(" order by creation, id limit ").push_bind(i64::from(KEYS_LISTED_MAX) + 1);
         let texts = &["name", "owner_metadata", "role_descriptors", "limited_by", "metadata"];

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::model::stored_key::StoredKey;
 use crate::store::sql::key_rows::push_filter;
 use crate::store::sql::query::Query;
-use crate::store::sql::row::{KEY_COLUMNS, Row, TEXT_COLUMNS};
+use crate::store::sql::row::{Row, TEXT_COLUMNS, key_columns};
 use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::{KeyFilter, StoreError};
 
@@ -31,6 +31,7 @@ pub(crate) struct SearchedKey {
     previous_secret_expiration: Option<UnixMillis>,
     last_used: Option<UnixMillis>,
     last_wrong_secret: Option<UnixMillis>,
+    uses: u64,
     position: i64,
     /// Empty when the search does not read it.
     metadata: Map<String, Value>,
@@ -62,6 +63,7 @@ impl SearchedKey {
             previous_secret_expiration: row.moment_if_any("previous_until")?,
             last_used: row.moment_if_any("last_used")?,
             last_wrong_secret: row.moment_if_any("last_wrong_secret")?,
+            uses: u64::try_from(row.get::<Option<i64>>("uses")?.unwrap_or(0)).unwrap_or(0),
             position: row.get("position")?,
             metadata: if with_metadata { row.json("metadata")? } else { Map::new() },
             texts_len: row.texts_len(&TEXT_COLUMNS)? + row.texts_len(&["name", "owner_username"])?,
@@ -115,6 +117,10 @@ impl Searchable for SearchedKey {
         self.last_wrong_secret
     }
 
+    fn uses(&self) -> u64 {
+        self.uses
+    }
+
     fn position(&self) -> Option<i64> {
         Some(self.position)
     }
@@ -166,7 +172,10 @@ pub(super) fn count(filter: &KeyFilter) -> Result<Query, StoreError> {
 }
 
 fn select() -> Query {
-    Query::new(format!("select api_key.rowid as position, {KEY_COLUMNS} from {KEYS_WITH_USAGE} where true"))
+    Query::new(format!(
+        "select api_key.rowid as position, {} from {KEYS_WITH_USAGE} where true",
+        key_columns()
+    ))
 }
 
 /// Whatever comes after these values in this order. The first condition is what an index is for.
@@ -208,6 +217,7 @@ fn push_column(query: &mut Query, criterion: &OrderedBy) {
         SortColumn::RealmName => query.push_bytewise("owner_realm"),
         SortColumn::Rotation => push_moment(query, "rotation", criterion.absent),
         SortColumn::Username => query.push_bytewise("owner_username"),
+        SortColumn::Uses => query.push("coalesce(uses, 0)"),
     };
 }
 

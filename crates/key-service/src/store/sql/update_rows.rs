@@ -9,7 +9,7 @@ use crate::store::StoreError;
 use crate::store::change::Done;
 use crate::store::rotation::{KeyRotation, RotatedKey};
 use crate::store::sql::query::Query;
-use crate::store::sql::row::{KEY_COLUMNS, Row, cursor, json_text, millis};
+use crate::store::sql::row::{Row, cursor, json_text, key_columns, millis};
 use crate::store::sql::transaction::Transaction;
 use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::sql::{SqlStore, take_seqs, write_event};
@@ -89,7 +89,7 @@ pub(super) async fn rotate(
 
 async fn find_for_change(change: &mut Transaction, id: &str) -> Result<Option<StoredKey>, StoreError> {
     let mut query = Query::new("select ");
-    query.push(KEY_COLUMNS).push(" from ").push(KEYS_WITH_USAGE).push(" where id = ").push_bind(id);
+    query.push(key_columns()).push(" from ").push(KEYS_WITH_USAGE).push(" where id = ").push_bind(id);
     change.fetch_optional(query).await?.as_ref().map(Row::stored_key).transpose()
 }
 

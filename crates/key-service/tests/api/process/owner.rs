@@ -99,6 +99,67 @@ fn says_what_becomes_of_the_keys_of_an_owner() {
 }
 
 #[test]
+fn what_cannot_be_done_with_an_owner_is_told_as_it_is() {
+    let data = tempfile::tempdir().unwrap();
+    let service = with_team(data.path());
+    let create = ["key", "create", "checkout", "--owner=team-orders", "--role=shop"];
+    let id = answered(&mut asking(&service), &create, "")["id"].as_str().unwrap().to_owned();
+    told(&mut asking(&service), &["owner", "disable", "team-orders"], "");
+    let disabled = "the owner team-orders is disabled, so nothing is done on its behalf: latchkey owner enable team-orders lets it again";
+    assert_eq!(
+        complaint(&mut asking(&service), &create, ""),
+        format!("latchkey: no key was made on behalf of team-orders: {disabled}")
+    );
+    for arguments in [&["key", "update", &id, "--role=r"][..], &["key", "rotate", &id]] {
+        let told = complaint(&mut asking(&service), arguments, "");
+        assert!(told.ends_with(disabled), "{told}");
+    }
+    assert!(told(&mut asking(&service), &["key", "list"], "").contains("suspended with its owner"));
+    assert!(told(&mut asking(&service), &["key", "show", &id], "").contains("suspended with its owner"));
+    assert_eq!(told(&mut asking(&service), &["key", "list", "--active"], "").lines().count(), 1);
+
+    told(&mut asking(&service), &["owner", "delete", "team-orders"], "");
+    let rotated = complaint(&mut asking(&service), &["key", "rotate", &id], "");
+    let expected = format!("latchkey: the key {id} was invalidated at ");
+    assert!(
+        rotated.starts_with(&expected) && rotated.ends_with("only a key that works gets another secret"),
+        "{rotated}"
+    );
+    assert_eq!(
+        complaint(&mut asking(&service), &["owner", "update", "team-orders"], ""),
+        "latchkey: say what is to change: --role NAME, --full-name TEXT or --email ADDRESS"
+    );
+}
+
+// To look takes less than to change.
+#[test]
+fn whoever_may_not_change_owners_is_told_what_that_takes() {
+    let data = tempfile::tempdir().unwrap();
+    let service = with_team(data.path());
+    told(&mut asking(&service), &["user", "create", "alice", "--role=orders_reader"], "correct horse");
+    let told_to_alice = |arguments: &[&str]| {
+        let mut alice = asking(&service);
+        alice.env("LATCHKEY_USER", "alice").env("LATCHKEY_PASSWORD", "correct horse");
+        complaint(&mut alice, arguments, "")
+    };
+    let takes = |what: &str| {
+        format!("latchkey: user alice with effective roles orders_reader may not do this; it takes {what}")
+    };
+    for arguments in [
+        &["owner", "create", "x", "--role=a"][..],
+        &["owner", "update", "team-orders", "--email=a"],
+        &["owner", "disable", "team-orders"],
+        &["owner", "delete", "team-orders"],
+    ] {
+        assert_eq!(told_to_alice(arguments), takes("the cluster privilege manage_security"), "{arguments:?}");
+    }
+    let invalidate = ["key", "invalidate", "--username=team-orders", "--yes"];
+    assert_eq!(told_to_alice(&invalidate), takes("the cluster privilege manage_api_key"));
+    let create = ["key", "create", "y", "--role=r", "--owner=team-orders"];
+    assert!(told_to_alice(&create).ends_with("may not act for team-orders: that takes a role with run_as"));
+}
+
+#[test]
 fn tells_owners_from_users_and_says_who_is_missing() {
     let data = tempfile::tempdir().unwrap();
     let service = with_team(data.path());

@@ -13,8 +13,8 @@ use super::draft::{Draft, Mistake, expiration};
 /// What a column may be called.
 const COLUMNS: [&str; 6] = ["key", "owner", "name", "roles", "expiration", "metadata"];
 
-/// Separates roles in a cell.
-const ROLES_SEPARATOR: char = ';';
+/// What separates roles in a cell. A comma does in a cell in quotes.
+const ROLES_SEPARATORS: [char; 2] = [';', ','];
 
 /// The cells of a row, and the line where it begins.
 struct Row {
@@ -72,7 +72,8 @@ impl Row {
                 "owner" => draft.owner = Some(text.to_owned()),
                 "name" => draft.name = Some(text.to_owned()),
                 "roles" => {
-                    draft.roles = text.split(ROLES_SEPARATOR).map(|role| role.trim().to_owned()).collect()
+                    let roles = text.split(ROLES_SEPARATORS).map(str::trim);
+                    draft.roles = roles.filter(|role| !role.is_empty()).map(str::to_owned).collect();
                 }
                 "expiration" => match expiration(text) {
                     Ok(end) => draft.expiration = Some(end),
@@ -148,13 +149,13 @@ mod tests {
     #[test]
     fn a_row_is_a_key_by_the_names_of_the_columns() {
         let text = "\u{feff}name,key,roles,metadata,expiration,owner\r\n\
-                    billing,k1,reader; writer,\"{\"\"a\"\":\n\"\"b,c\"\"}\",30d,alice\r\n\r\n\
+                    billing,k1,\"reader; writer,auditor,\",\"{\"\"a\"\":\n\"\"b,c\"\"}\",30d,alice\r\n\r\n\
                     \"two, three\",k2,,,never,";
         let (drafts, mistakes) = drafts(text);
         assert_eq!(mistakes, Vec::<String>::new());
         let [one, two] = drafts.as_slice() else { panic!("two keys") };
         assert_eq!((one.line, one.key.as_str(), one.owner.as_deref()), (2, "k1", Some("alice")));
-        assert_eq!(one.roles, ["reader", "writer"]);
+        assert_eq!(one.roles, ["reader", "writer", "auditor"]);
         assert_eq!(one.metadata.as_ref().unwrap()["a"], "b,c");
         assert_eq!(one.expiration, Some(serde_json::json!("30d")));
         assert_eq!((two.line, two.name.as_deref(), two.owner.as_deref()), (5, Some("two, three"), None));

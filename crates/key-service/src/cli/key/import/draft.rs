@@ -24,13 +24,13 @@ pub(super) struct Draft {
 
 /// What is wrong, and where.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Mistake {
-    pub(super) line: u64,
-    pub(super) problem: String,
+pub(in crate::cli::key) struct Mistake {
+    pub(in crate::cli::key) line: u64,
+    pub(in crate::cli::key) problem: String,
 }
 
 /// Reads a duration from now, a day, a moment (RFC 3339) or `never`.
-pub(super) fn expiration(text: &str) -> Result<Value, String> {
+pub(in crate::cli::key) fn expiration(text: &str) -> Result<Value, String> {
     if text == "never" {
         return Ok(Value::Null);
     }
