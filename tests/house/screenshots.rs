@@ -40,7 +40,10 @@ fn every_picture_that_the_page_shows_is_there() {
     let shown: Vec<_> = page.split('"').filter(|text| text.ends_with(".png")).collect();
     assert!(shown.len() >= 2, "the page shows {shown:?}");
     for picture in shown {
-        assert!(root().join("docs").join(picture).is_file(), "{picture} is not there: run `make screenshots`");
+        assert!(
+            root().join("docs").join(picture).is_file(),
+            "{picture} is not there: run `make screenshots`"
+        );
     }
 }
 
