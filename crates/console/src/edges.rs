@@ -209,6 +209,11 @@ impl Plot {
         let mut medians: Vec<_> = changes.iter().map(|change| change.median_ms).collect();
         medians.sort_by(f64::total_cmp);
         let text = match medians.get(medians.len() / 2) {
+            Some(median) if changes.len() == 1 => {
+                format!(
+                    "The latest change reached half of the edges in {median:.0} ms and all of them in {top:.0} ms."
+                )
+            }
             Some(median) => format!(
                 "The latest {} reached half of the edges in {median:.0} ms and all of them in {top:.0} ms at most.",
                 counted(changes.len() as u64, "change")

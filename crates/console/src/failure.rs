@@ -1,11 +1,16 @@
 //! What a person reads when a page cannot be shown.
 
 use askama::Template;
+use axum::Extension;
+use axum::extract::{FromRequestParts as _, Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
-use crate::frame::{Frame, page};
+use crate::Console;
+use crate::frame::{Frame, Section, page};
 use crate::rest::{RestFailure, path_with_query};
+use crate::signed_in::SignedIn;
 
 /// Why there is no page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,10 +84,31 @@ impl IntoResponse for Failure {
                     StatusCode::FORBIDDEN => "Not allowed",
                     _ => "That did not work",
                 };
-                page(status, &FailurePage { frame: Frame::of_nobody(title), reason: &reason })
+                let shown = page(status, &FailurePage { frame: Frame::of_nobody(title), reason: &reason });
+                (Extension(ShownFailure { status, title, reason }), shown).into_response()
             }
         }
     }
+}
+
+/// What such a page says, for [`with_menu`].
+#[derive(Clone)]
+struct ShownFailure {
+    status: StatusCode,
+    title: &'static str,
+    reason: String,
+}
+
+/// Gives a page that says why something cannot be shown the menu of whoever is logged in.
+pub(crate) async fn with_menu(State(console): State<Console>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    // Without the body this asks who it is, as every page does.
+    let asking = Request::from_parts(parts.clone(), body);
+    let mut response = next.run(asking).await;
+    let Some(failure) = response.extensions_mut().remove::<ShownFailure>() else { return response };
+    let Ok(signed_in) = SignedIn::from_request_parts(&mut parts, &console).await else { return response };
+    let ShownFailure { status, title, reason } = failure;
+    page(status, &FailurePage { frame: signed_in.frame(title, Section::None), reason: &reason })
 }
 
 /// 404: there is no such page.

@@ -15,6 +15,8 @@ pub(crate) enum Section {
     Edges,
     Audit,
     Me,
+    /// None of them.
+    None,
 }
 
 /// What a template needs for all that surrounds its page.

@@ -38,7 +38,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
 use tokio::sync::watch as channel;
@@ -111,6 +111,7 @@ pub fn console(parts: ConsoleParts) -> Router {
         .route("/audit/export", get(audit::export))
         .route("/me", get(me::show))
         .fallback(failure::not_found)
+        .layer(from_fn_with_state(console.clone(), failure::with_menu))
         .with_state(console);
     let assets = Router::new().route("/assets/{digest}/{name}", get(assets::show));
     let all = Router::new().fallback_service(pages).merge(assets).layer(from_fn(protect));

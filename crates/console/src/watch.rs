@@ -215,7 +215,13 @@ fn watched(turned: Turned, edge: &AskedEdge, now: UnixMillis) -> WatchedEdge {
     let text = match (turned, edge.applied_after_ms, edge.until) {
         (Turned::Applied, Some(after), _) => format!("refuses it after {after:.0} ms"),
         (Turned::Applied, None, _) => "refuses it".to_owned(),
-        (Turned::Waiting, ..) => "has not answered yet".to_owned(),
+        (Turned::Waiting, _, Some(until)) => {
+            format!(
+                "has not answered yet; without an answer it may admit until {}",
+                When::of(until, now).exact
+            )
+        }
+        (Turned::Waiting, _, None) => "has not answered yet".to_owned(),
         (Turned::Silent, _, Some(until)) => {
             format!("silent, seen {seen}; may admit until {}", When::of(until, now).exact)
         }

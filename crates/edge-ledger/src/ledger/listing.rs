@@ -38,6 +38,8 @@ pub struct EdgeStatus {
     pub lag: u64,
     /// How it is.
     pub state: EdgeState,
+    /// Until when it may admit by what it was told, if it asks no more.
+    pub until: UnixMillis,
 }
 
 impl EdgeLedger {
@@ -51,6 +53,7 @@ impl EdgeLedger {
             seen: progress.seen,
             lag: progress.lag(latest),
             state: progress.state(now),
+            until: progress.until(now),
         };
         self.edges.iter().map(status).collect()
     }

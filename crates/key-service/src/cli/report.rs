@@ -4,11 +4,12 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use jiff::Timestamp;
 use latchkey_key_feed::UnixMillis;
 use serde_json::Value;
 
 use crate::cli::CommandFailed;
+
+pub(super) use crate::model::moment::date;
 
 /// What was done, in both forms.
 #[derive(Debug)]
@@ -155,19 +156,7 @@ pub(super) fn counted(keys: usize) -> String {
     format!("{keys} key{}", if keys == 1 { "" } else { "s" })
 }
 
-/// What stands for a moment beyond the calendar.
-const BEYOND_THE_CALENDAR: &str = "after the year 9999";
-
-/// A moment, in milliseconds since 1970, as a date and time of day in UTC.
-pub(super) fn date(unix_ms: u64) -> String {
-    let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    moment.map_or_else(
-        || BEYOND_THE_CALENDAR.to_owned(),
-        |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-    )
-}
-
-/// The same without the date, if it is that of `now`.
+/// A moment as [`date`] shows it, without the date if it is that of `now`.
 pub(super) fn time_of_day(unix_ms: u64, now: UnixMillis) -> String {
     let (moment, today) = (date(unix_ms), date(now.0));
     match (moment.split_once('T'), today.split_once('T')) {

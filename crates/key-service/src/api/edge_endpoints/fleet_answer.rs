@@ -122,7 +122,10 @@ impl<'a> FleetAnswer<'a> {
         let edges = fleet.edges.iter().enumerate().map(|(place, edge)| {
             let (applied, applied_after_ms) = watched.map_or((None, None), |watched| watched.at(place));
             let said = said.get(place).map(SaidAnswer::of).unwrap_or_default();
-            EdgeAnswer { applied, applied_after_ms, said, ..EdgeAnswer::of(edge) }
+            let shown = EdgeAnswer::of(edge);
+            // Of one that has not answered it matters, long before it counts as silent.
+            let until = shown.until.or((shown.live && applied == Some(false)).then_some(edge.until));
+            EdgeAnswer { until, applied, applied_after_ms, said, ..shown }
         });
         Self {
             epoch: &fleet.epoch,
@@ -161,7 +164,7 @@ impl<'a> SaidAnswer<'a> {
 }
 
 impl<'a> EdgeAnswer<'a> {
-    fn of(EdgeStatus { id, holder, acknowledged, seen, lag, state }: &'a EdgeStatus) -> Self {
+    fn of(EdgeStatus { id, holder, acknowledged, seen, lag, state, .. }: &'a EdgeStatus) -> Self {
         let (word, until) = match state {
             EdgeState::Live => ("live", None),
             EdgeState::Silent { until } => ("silent", Some(*until)),
