@@ -144,7 +144,10 @@ impl Applying<'_> {
                     declared.keys.get(place)
                 && path.symlink_metadata().is_ok()
             {
-                let problem = format!("{} is there already, and nothing is overwritten", path.display());
+                let problem = format!(
+                    "{} is there already, and nothing is overwritten. If an apply that broke off has written it, move it away",
+                    path.display()
+                );
                 mistakes.push(Mistake { line: *line, problem });
             }
         }

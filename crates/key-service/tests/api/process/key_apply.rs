@@ -168,7 +168,7 @@ fn the_mistakes_that_the_service_finds_have_lines_too_and_nothing_is_done() {
         assert!(line.trim_start().starts_with(expected), "{expected}\n{complaint}");
     }
     assert!(
-        lines[4].ends_with("taken.credential is there already, and nothing is overwritten"),
+        lines[4].contains("taken.credential is there already, and nothing is overwritten. If an apply"),
         "{complaint}"
     );
     assert!(!complaint.contains("hunter2"), "{complaint}");

@@ -1,6 +1,7 @@
 //! Reads the keys of a file of declarations.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use latchkey_elastic::TimeValue;
 use latchkey_elastic::content::{Member, Node, NodeValue};
@@ -41,7 +42,7 @@ pub(super) fn keys(reading: &mut Reading<'_>, node: &Node) -> Vec<DeclaredKey> {
                 secrets.insert(text.as_str(), key.line).map(|first| ("secret", first))
             }
             DeclaredSecret::Drawn(Some(path)) => {
-                files.insert(path, key.line).map(|first| ("credential_file", first))
+                files.insert(place_of(path), key.line).map(|first| ("credential_file", first))
             }
             DeclaredSecret::Drawn(None) => None,
         };
@@ -50,6 +51,15 @@ pub(super) fn keys(reading: &mut Reading<'_>, node: &Node) -> Vec<DeclaredKey> {
         }
     }
     keys
+}
+
+/// Where a file is, however its path is spelt.
+fn place_of(path: &Path) -> PathBuf {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match (parent.canonicalize(), path.file_name()) {
+        (Ok(parent), Some(name)) => parent.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 fn key(reading: &mut Reading<'_>, node: &Node) -> DeclaredKey {
