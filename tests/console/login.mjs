@@ -26,7 +26,7 @@ await step('nobody sees a page without a log-in', async () => {
 
 await step('a wrong password is refused, and the user name stays in the form', async () => {
   await fillLogin(page, { ...elastic, password: 'wrong password' })
-  await page.getByRole('alert').getByText('does not know this user, password, key or token').waitFor()
+  await page.getByRole('alert').getByText('Wrong user, password, key or token').waitFor()
   assert.equal(await page.getByLabel('User', { exact: true }).inputValue(), elastic.username)
   assert.equal(await page.getByLabel('Password', { exact: true }).inputValue(), '')
   assert.equal(await session(), undefined)

@@ -91,7 +91,7 @@ await step('a form with mistakes says them at their places, to everybody', async
   await page.getByText('Metadata').click()
   await page.getByLabel('A JSON object that is kept with the key').fill('[1]')
   await page.getByRole('button', { name: 'Make the key' }).click()
-  await page.getByText('Say a whole number and a unit').waitFor()
+  await page.getByText('Say a whole number above 0 and a unit').waitFor()
   await page.getByText('Give the key a name').waitFor()
   const name = page.getByLabel('Name', { exact: true })
   assert.equal(await name.getAttribute('aria-invalid'), 'true')
@@ -100,6 +100,7 @@ await step('a form with mistakes says them at their places, to everybody', async
 
 await step('the page with the secret is for everybody', async () => {
   await page.getByLabel('Name', { exact: true }).fill('shown-once')
+  await page.getByRole('textbox', { name: 'Another time' }).fill('')
   await page.getByLabel('7 days').check()
   await page.getByLabel('A JSON object that is kept with the key').fill('{"team": "orders"}')
   await page.getByLabel(/^Labels/).fill('reader')

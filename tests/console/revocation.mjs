@@ -92,7 +92,7 @@ await step('an edge that is lost is not said to refuse a key', async () => {
   await revoke('payments')
   await edge('local-edge').getByText('refuses it').waitFor()
   await status.getByText(/^1 of 2 edges refuse it\./).waitFor()
-  await edge('edge-that-is-lost').getByText('has not answered yet').waitFor()
+  await edge('edge-that-is-lost').getByText('no answer yet').waitFor()
   assert.equal(await answer(LATCHKEY_EDGE, credential), 401)
 })
 

@@ -13,9 +13,26 @@ for (const place of document.querySelectorAll("[data-events]")) {
     if (earlier) earlier.replaceWith(element);
     else if (element && list) list.prepend(element);
   });
+  // What is shown gets old as soon as nobody tells.
+  const lost = document.createElement("p");
+  lost.className = "notice warn";
+  lost.role = "alert";
+  source.addEventListener("error", () => {
+    if (source.readyState === EventSource.CLOSED || lost.isConnected) return;
+    lost.textContent = `No connection to the key service since ${new Date().toLocaleTimeString()}. What you see is old.`;
+    document.querySelector("h1").after(lost);
+  });
+  source.addEventListener("open", () => lost.remove());
   source.addEventListener("over", () => source.close());
   source.addEventListener("reload", () => location.reload());
   addEventListener("pagehide", () => source.close());
+}
+
+// Who types a value has chosen it.
+for (const field of document.querySelectorAll("[data-chooses]")) {
+  field.addEventListener("input", () => {
+    if (field.value) document.getElementById(field.dataset.chooses).checked = true;
+  });
 }
 
 for (const button of document.querySelectorAll("[data-copy]")) {

@@ -29,6 +29,8 @@ pub(crate) struct AskedFleet {
 pub(crate) struct AskedEdge {
     pub(crate) name: String,
     pub(crate) instance: String,
+    /// The key with which it asks, if it is one.
+    pub(crate) api_key: Option<String>,
     /// The position in the feed up to which it has applied all changes.
     pub(crate) cursor: u64,
     pub(crate) lag: u64,

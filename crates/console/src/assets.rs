@@ -16,6 +16,9 @@ const ASSETS: [(&str, &str, &str); 3] = [
     ("icon.svg", "image/svg+xml", include_str!("../assets/icon.svg")),
 ];
 
+/// How long a browser keeps an asset, whose address is another one when it changes.
+pub(crate) const KEPT_FOR_EVER: &str = "public, max-age=31536000, immutable";
+
 static DIGEST: LazyLock<String> = LazyLock::new(|| {
     let mut digest = Sha256::new();
     for (name, _, text) in ASSETS {
@@ -34,6 +37,6 @@ pub(crate) fn digest() -> &'static str {
 pub(crate) async fn show(Path((digest, name)): Path<(String, String)>) -> Response {
     let asset = ASSETS.iter().find(|(other, ..)| *other == name).filter(|_| digest == self::digest());
     let Some((_, media_type, text)) = asset else { return StatusCode::NOT_FOUND.into_response() };
-    let headers = [(CONTENT_TYPE, *media_type), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    let headers = [(CONTENT_TYPE, *media_type), (CACHE_CONTROL, KEPT_FOR_EVER)];
     (headers, *text).into_response()
 }

@@ -19,7 +19,7 @@ use crate::frame::{Frame, Section, ok};
 use crate::limits::{AUDIT_EVENTS_AT_ONCE, AUDIT_EVENTS_EXPORTED_MAX, AUDIT_EVENTS_PER_PAGE, SEARCH_LEN_MAX};
 use crate::live::{self, LivePage, Look};
 use crate::rest::{Person, RestFailure, path_with_query};
-use crate::signed_in::SignedIn;
+use crate::signed_in::{LooksOn, SignedIn};
 use crate::watch::part;
 use crate::words::When;
 
@@ -98,7 +98,22 @@ struct Following {
     seen: BTreeSet<i64>,
 }
 
+/// An export on its way.
+struct Exporting {
+    console: Console,
+    person: Person,
+    session_name: String,
+    filter: AuditFilter,
+    /// Lines that were not sent yet.
+    answer: Option<Answer>,
+    /// How many lines there were.
+    count: usize,
+}
+
 pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
+    if !signed_in.rights.sees_audit() {
+        return Err(Failure::forbidden());
+    }
     let filter = AuditFilter::read(&signed_in.query);
     let answer =
         filter.ask(&signed_in.person, AUDIT_EVENTS_PER_PAGE, filter.before.map(|n| ("before", n))).await?;
@@ -118,33 +133,47 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
     }))
 }
 
-pub(crate) async fn follow(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
+pub(crate) async fn follow(
+    State(console): State<Console>,
+    LooksOn(signed_in): LooksOn,
+) -> Result<Response, Failure> {
+    if !signed_in.rights.sees_audit() {
+        return Err(Failure::forbidden());
+    }
     let filter = AuditFilter::read(&signed_in.query);
     let begun = signed_in.query.get("after").parse().unwrap_or(i64::MAX);
     live::follow(&console, signed_in, Following { filter, begun, last: begun, seen: BTreeSet::new() })
 }
 
 /// All lines that the filter lets through, oldest first, as lines of JSON.
-pub(crate) async fn export(signed_in: SignedIn) -> Result<Response, Failure> {
+pub(crate) async fn export(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
     let filter = AuditFilter::read(&signed_in.query);
     // What is refused is refused before the first byte is sent.
     let first = filter.ask(&signed_in.person, AUDIT_EVENTS_AT_ONCE, Some(("after", 0))).await?;
-    let begun = (signed_in.person, filter, Some(first), 0_usize);
-    let lines = stream::try_unfold(begun, async |(person, filter, answer, count)| {
-        let Some(answer) = answer else { return Ok(None) };
-        let lines: String = answer.events.iter().map(|event| format!("{event}\n")).collect();
-        let count = count + answer.events.len();
-        let next = match answer.next.filter(|_| count < AUDIT_EVENTS_EXPORTED_MAX) {
-            Some(after) => Some(filter.ask(&person, AUDIT_EVENTS_AT_ONCE, Some(("after", after))).await?),
-            None => None,
-        };
-        Ok::<_, RestFailure>(Some((Bytes::from(lines), (person, filter, next, count))))
-    });
+    let SignedIn { person, session_name, .. } = signed_in;
+    let exporting = Exporting { console, person, session_name, filter, answer: Some(first), count: 0 };
+    let lines = stream::try_unfold(exporting, Exporting::next);
     let headers = [
         (CONTENT_TYPE, "application/x-ndjson"),
         (CONTENT_DISPOSITION, "attachment; filename=\"latchkey-audit.ndjson\""),
     ];
     Ok((headers, Body::from_stream(lines)).into_response())
+}
+
+impl Exporting {
+    /// The next lines, and what comes after them. It ends with the session.
+    async fn next(mut self) -> Result<Option<(Bytes, Self)>, RestFailure> {
+        let Some(answer) = self.answer.take() else { return Ok(None) };
+        let lines: String = answer.events.iter().map(|event| format!("{event}\n")).collect();
+        self.count += answer.events.len();
+        let now = self.console.surroundings.steady();
+        let lives = self.console.sessions().alive(&self.session_name, now).is_some();
+        if let Some(after) = answer.next.filter(|_| lives && self.count < AUDIT_EVENTS_EXPORTED_MAX) {
+            let place = Some(("after", after));
+            self.answer = Some(self.filter.ask(&self.person, AUDIT_EVENTS_AT_ONCE, place).await?);
+        }
+        Ok(Some((Bytes::from(lines), self)))
+    }
 }
 
 /// What was done to a key and with it, newest first; `None` for whom the audit log is not.
@@ -270,7 +299,7 @@ mod tests {
 
     #[test]
     fn a_filter_is_the_interface_s() {
-        let query = Fields::parse(b"key=a%2Fb&action=create_api_key&before=9&since=12h&other=1");
+        let query = Fields::parse(b"key=a%2Fb&action=create_api_key&before=9&since=12h&other=1").unwrap();
         let filter = AuditFilter::read(&query);
         assert_eq!(
             filter.path("/_latchkey/audit", filter.before.map(|before| ("before", before))),

@@ -4,7 +4,10 @@
 //! browser speaks TLS it is `Secure`, and its name begins with `__Host-`, so that no other host of the domain can set
 //! it (RFC 6265bis, section 4.1.3).
 
+use axum::extract::OriginalUri;
 use axum::http::header::{COOKIE, HOST, ORIGIN};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::session::SessionName;
@@ -22,7 +25,10 @@ pub(crate) struct Secure(bool);
 
 impl Secure {
     pub(crate) fn of(headers: &HeaderMap, service_speaks_tls: bool) -> Self {
-        let forwarded = headers.get(FORWARDED_PROTO).is_some_and(|proto| proto.as_bytes() == b"https");
+        // The first of several is what the browser speaks.
+        let forwarded = headers.get(FORWARDED_PROTO).and_then(|proto| proto.to_str().ok());
+        let forwarded = forwarded.and_then(|proto| proto.split(',').next());
+        let forwarded = forwarded.is_some_and(|proto| proto.trim().eq_ignore_ascii_case("https"));
         Self(service_speaks_tls || forwarded)
     }
 
@@ -59,12 +65,16 @@ fn attributes(value: &str, secure: Secure) -> String {
 
 /// Whether a request that changes something was sent by a page of this site, as far as the browser tells: by
 /// `Sec-Fetch-Site`, or an older one by `Origin`. What is no browser sends neither, and has no cookie by accident.
-pub(crate) fn is_of_this_site(headers: &HeaderMap) -> bool {
+pub(crate) fn is_of_this_site(parts: &Parts) -> bool {
+    let headers = &parts.headers;
     if let Some(site) = headers.get(FETCH_SITE) {
         return site.as_bytes() == b"same-origin";
     }
     let Some(origin) = headers.get(ORIGIN) else { return true };
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    // HTTP/2 has it in the address.
+    let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+    let authority = || uri.authority().map(Authority::as_str);
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).or_else(authority);
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://"));
     matches!((origin, host), (Some((_, origin)), Some(host)) if origin == host)
 }
@@ -108,10 +118,25 @@ mod tests {
         assert_eq!(set(&[], false), plain);
         assert_eq!(set(&[], true), secure);
         assert_eq!(set(&[("x-forwarded-proto", "https")], false), secure);
+        assert_eq!(set(&[("x-forwarded-proto", "HTTPS, http")], false), secure);
+        assert_eq!(set(&[("x-forwarded-proto", "http, https")], false), plain);
         assert_eq!(
             forgotten(Secure(false)).unwrap(),
             "latchkey_console=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0"
         );
+    }
+
+    fn parts(uri: &str, said: &[(&'static str, &'static str)]) -> Parts {
+        let (mut parts, ()) = axum::http::Request::builder().uri(uri).body(()).unwrap().into_parts();
+        parts.headers = headers(said);
+        parts
+    }
+
+    #[test]
+    fn http_2_names_the_host_in_the_address() {
+        for (origin, expected) in [("https://a:1", true), ("https://b:1", false)] {
+            assert_eq!(is_of_this_site(&parts("https://a:1/console", &[("origin", origin)])), expected);
+        }
     }
 
     #[test]
@@ -128,7 +153,7 @@ mod tests {
             (&[("origin", "http://a:1")], false),
             (&[], true),
         ] {
-            assert_eq!(is_of_this_site(&headers(said)), expected, "{said:?}");
+            assert_eq!(is_of_this_site(&parts("/", said)), expected, "{said:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::frame::{Frame, Section, ok};
 use crate::limits::{EDGES_SHOWN_AT_ONCE, SEARCH_LEN_MAX};
 use crate::live::{self, LivePage, Look};
 use crate::rest::{Person, RestFailure, path_with_query};
-use crate::signed_in::SignedIn;
+use crate::signed_in::{LooksOn, SignedIn};
 use crate::watch::part;
 use crate::words::{When, counted, grouped};
 
@@ -94,10 +94,14 @@ struct EdgeRow {
 }
 
 pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
+    if !signed_in.rights.sees_edges() {
+        return Err(Failure::forbidden());
+    }
     let view = EdgesView::read(&signed_in.query);
     let fleet = AskedFleet::now(&signed_in.person).await?;
     let (rows, count) = view.rows(&fleet, console.surroundings.now());
     let page = |from| view.path("/console/edges", from);
+    let next = view.from.saturating_add(EDGES_SHOWN_AT_ONCE);
     let events = view.path("/console/edges/events", view.from);
     Ok(ok(&EdgesPage {
         frame: signed_in.frame("Edges", Section::Edges),
@@ -106,12 +110,18 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         rows,
         events,
         before: (view.from > 0).then(|| page(view.from.saturating_sub(EDGES_SHOWN_AT_ONCE))),
-        after: (count > view.from + EDGES_SHOWN_AT_ONCE).then(|| page(view.from + EDGES_SHOWN_AT_ONCE)),
+        after: (count > next).then(|| page(next)),
         view,
     }))
 }
 
-pub(crate) async fn follow(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
+pub(crate) async fn follow(
+    State(console): State<Console>,
+    LooksOn(signed_in): LooksOn,
+) -> Result<Response, Failure> {
+    if !signed_in.rights.sees_edges() {
+        return Err(Failure::forbidden());
+    }
     let view = EdgesView::read(&signed_in.query);
     live::follow(&console, signed_in, view)
 }
@@ -209,13 +219,8 @@ impl Plot {
         let mut medians: Vec<_> = changes.iter().map(|change| change.median_ms).collect();
         medians.sort_by(f64::total_cmp);
         let text = match medians.get(medians.len() / 2) {
-            Some(median) if changes.len() == 1 => {
-                format!(
-                    "The latest change reached half of the edges in {median:.0} ms and all of them in {top:.0} ms."
-                )
-            }
             Some(median) => format!(
-                "The latest {} reached half of the edges in {median:.0} ms and all of them in {top:.0} ms at most.",
+                "The latest {}: half of the edges that have it took {median:.0} ms or less, the slowest {top:.0} ms.",
                 counted(changes.len() as u64, "change")
             ),
             None => "No change has reached an edge since this replica has started.".to_owned(),
@@ -260,7 +265,7 @@ mod tests {
         let plot = Plot::of(&[change(3.0, 4.0), change(5.0, 8.0)]);
         assert_eq!(
             plot.text,
-            "The latest 2 changes reached half of the edges in 5 ms and all of them in 8 ms at most."
+            "The latest 2 changes: half of the edges that have it took 5 ms or less, the slowest 8 ms."
         );
         assert_eq!((plot.bars[0].height.as_str(), plot.bars[1].height.as_str()), ("40.0", "80.0"));
         assert_eq!(Plot::of(&[]).text, "No change has reached an edge since this replica has started.");

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use crate::Console;
 use crate::frame::{Frame, Section, page};
+use crate::limits::FIELDS_MAX;
 use crate::rest::{RestFailure, path_with_query};
 use crate::signed_in::SignedIn;
 
@@ -19,11 +20,21 @@ pub(crate) enum Failure {
     LoggedOut {
         /// Where to go after the log-in.
         next: Option<String>,
-        /// Whether somebody was logged in.
-        has_ended: bool,
+        why: LogOut,
     },
     /// All else.
     Refused { status: StatusCode, reason: String },
+}
+
+/// Why nobody is logged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LogOut {
+    /// A page was asked for without a session.
+    NoSession,
+    /// A form was sent without a session, and nothing was done.
+    NothingDone,
+    /// The credential of the session is no longer valid.
+    CredentialEnded,
 }
 
 #[derive(Template)]
@@ -38,14 +49,27 @@ impl Failure {
         Self::Refused { status, reason: reason.into() }
     }
 
+    /// Without a session: where a page was asked for, and where a form was sent.
     pub(crate) fn logged_out(next: Option<String>) -> Self {
-        Self::LoggedOut { next, has_ended: false }
+        let why = if next.is_some() { LogOut::NoSession } else { LogOut::NothingDone };
+        Self::LoggedOut { next, why }
     }
 
     /// A form that no page of this session has shown.
     pub(crate) fn foreign_form() -> Self {
         let reason = "This form does not belong to your session, so nothing was done. Open the page again, and send it from there.";
         Self::new(StatusCode::FORBIDDEN, reason)
+    }
+
+    /// An address or a form with more fields than any page has.
+    pub(crate) fn too_many_fields() -> Self {
+        Self::new(StatusCode::BAD_REQUEST, format!("There are more than {FIELDS_MAX} fields."))
+    }
+
+    /// A form that was sent before, and whose work is done.
+    pub(crate) fn sent_before() -> Self {
+        let reason = "This form was sent before, so nothing was done again. A secret is shown once only: if it was not copied, rotate the key.";
+        Self::new(StatusCode::CONFLICT, reason)
     }
 
     /// What the user may not see or do.
@@ -55,14 +79,14 @@ impl Failure {
 
     /// Whether the credential of the session is no longer valid.
     pub(crate) fn ends_session(&self) -> bool {
-        matches!(self, Self::LoggedOut { has_ended: true, .. })
+        matches!(self, Self::LoggedOut { why: LogOut::CredentialEnded, .. })
     }
 }
 
 impl From<RestFailure> for Failure {
     fn from(failure: RestFailure) -> Self {
         match failure {
-            RestFailure::Unauthenticated(_) => Self::LoggedOut { next: None, has_ended: true },
+            RestFailure::Unauthenticated(_) => Self::LoggedOut { next: None, why: LogOut::CredentialEnded },
             RestFailure::Refused { status, reason } => Self::Refused { status, reason },
             RestFailure::Unknown => Self::new(StatusCode::BAD_GATEWAY, failure.to_string()),
         }
@@ -72,10 +96,14 @@ impl From<RestFailure> for Failure {
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         match self {
-            Self::LoggedOut { next, has_ended } => {
+            Self::LoggedOut { next, why } => {
                 let next = next.as_deref().map(|next| ("next", next));
-                let ended = has_ended.then_some(("ended", "yes"));
-                let path = path_with_query("/console/login", next.into_iter().chain(ended));
+                let why = match why {
+                    LogOut::NoSession => None,
+                    LogOut::NothingDone => Some(("why", "lost")),
+                    LogOut::CredentialEnded => Some(("why", "ended")),
+                };
+                let path = path_with_query("/console/login", next.into_iter().chain(why));
                 Redirect::to(&path).into_response()
             }
             Self::Refused { status, reason } => {

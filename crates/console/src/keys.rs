@@ -1,5 +1,6 @@
 //! Pages of keys.
 
+pub(crate) mod find;
 pub(crate) mod list;
 mod made;
 pub(crate) mod new;

@@ -33,16 +33,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::extract::Request;
-use axum::http::HeaderValue;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{Redirect, Response};
 use axum::routing::{get, post};
-use tokio::sync::watch as channel;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use tokio::sync::{Semaphore, watch as channel};
 
+use crate::failure::Failure;
+use crate::limits::{FORMS_AT_ONCE_MAX, LOGIN_FORMS_AT_ONCE_MAX};
 use crate::session::Sessions;
 
 pub use crate::rest::Rest;
@@ -78,6 +82,9 @@ struct Shared {
     stopping: channel::Receiver<bool>,
     /// Live pages that are open.
     streams: AtomicUsize,
+    /// Places for forms that are being read: of log-ins, and of those who are logged in.
+    login_forms: Semaphore,
+    forms: Semaphore,
 }
 
 /// No text from elsewhere, no script or style in a page, no frame, and forms that go nowhere else.
@@ -93,12 +100,16 @@ pub fn console(parts: ConsoleParts) -> Router {
         speaks_tls: parts.speaks_tls,
         stopping: parts.stopping,
         streams: AtomicUsize::new(0),
+        login_forms: Semaphore::new(LOGIN_FORMS_AT_ONCE_MAX),
+        forms: Semaphore::new(FORMS_AT_ONCE_MAX),
     }));
     let pages = Router::new()
+        .route("/first", get(me::go_to_first_page))
         .route("/login", get(login::show).post(login::log_in))
         .route("/logout", post(login::log_out))
         .route("/keys", get(keys::list::show))
         .route("/keys/new", get(keys::new::show).post(keys::new::make))
+        .route("/keys/find", post(keys::find::find))
         .route("/key", get(keys::one::show))
         .route("/key/rotate", get(keys::rotate::show).post(keys::rotate::rotate))
         .route("/revoke", get(keys::revoke::show).post(keys::revoke::revoke))
@@ -115,8 +126,8 @@ pub fn console(parts: ConsoleParts) -> Router {
         .with_state(console);
     let assets = Router::new().route("/assets/{digest}/{name}", get(assets::show));
     let all = Router::new().fallback_service(pages).merge(assets).layer(from_fn(protect));
-    let first = || get(async || Redirect::to("/console/keys"));
-    Router::new().route(PATH, first()).route("/console/", first()).nest(PATH, all)
+    let to_first = || get(async || Redirect::to("/console/first"));
+    Router::new().route(PATH, to_first()).route("/console/", to_first()).nest(PATH, all)
 }
 
 /// Gives every answer the headers that hold the browser to what a page may do.
@@ -134,11 +145,21 @@ async fn protect(request: Request, next: Next) -> Response {
         headers.insert(name, HeaderValue::from_static(value));
     }
     // A page shows keys, and one shows a secret.
-    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if headers.get(CACHE_CONTROL).is_none_or(|control| control != assets::KEPT_FOR_EVER) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     response
 }
 
 impl Console {
+    /// A ticket for a form that must not be sent twice.
+    pub(crate) fn ticket(&self) -> Result<String, Failure> {
+        let random = self.surroundings.random().ok_or_else(|| {
+            Failure::new(StatusCode::SERVICE_UNAVAILABLE, "The system has no random numbers.")
+        })?;
+        Ok(URL_SAFE_NO_PAD.encode(random))
+    }
+
     /// A session is whole before anything could panic.
     pub(crate) fn sessions(&self) -> MutexGuard<'_, Sessions> {
         self.0.sessions.lock().unwrap_or_else(PoisonError::into_inner)

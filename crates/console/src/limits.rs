@@ -8,6 +8,10 @@ pub const SESSIONS_MAX: usize = 4_096;
 /// Most sessions of one user at once. One more ends the oldest of that user, so nobody takes all places.
 pub const SESSIONS_PER_USER_MAX: usize = 16;
 
+/// Forms of a session of which is remembered that they were sent. A browser sends one again that is loaded anew; it
+/// does so with the last ones.
+pub const SENT_FORMS_KEPT_MAX: usize = 64;
+
 /// How long a session lives that nobody uses, unless the settings say otherwise.
 pub const SESSION_IDLE_DEFAULT: Duration = Duration::from_secs(30 * 60);
 
@@ -28,6 +32,24 @@ pub const LOGIN_CREDENTIAL_LEN_MAX: usize = 8 * 1024;
 /// Longest form, in bytes: role descriptors and metadata of the largest key, each encoded for a form.
 pub const FORM_LEN_MAX: usize = 1024 * 1024;
 
+/// Longest form of a log-in, in bytes: the longest credential, each byte of it encoded, and where to go.
+pub const LOGIN_FORM_LEN_MAX: usize = 32 * 1024;
+
+/// Longest address to which a log-in leads, in bytes. A longer one is forgotten.
+pub const NEXT_LEN_MAX: usize = 4 * 1024;
+
+/// Most fields of a form or of an address.
+pub const FIELDS_MAX: usize = 256;
+
+/// How long a form may take to arrive: as long as a body of the interface.
+pub const FORM_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// Most forms of log-ins that are read at once: 16 MiB of memory. Nobody has shown who it is yet.
+pub const LOGIN_FORMS_AT_ONCE_MAX: usize = 512;
+
+/// Most forms of those who are logged in that are read at once: 64 MiB.
+pub const FORMS_AT_ONCE_MAX: usize = 64;
+
 /// Longest answer of the key service that is read, in bytes. A page of keys with the longest role descriptors
 /// is shorter, and so is the list of the most edges.
 pub const REST_ANSWER_LEN_MAX: usize = 32 * 1024 * 1024;
@@ -45,6 +67,9 @@ pub const EDGES_SHOWN_AT_ONCE: usize = 100;
 /// applied it.
 pub const EDGES_WATCHED_SHOWN_MAX: usize = 1_000;
 
+/// Names of edges in a warning.
+pub const EDGES_NAMED_MAX: usize = 20;
+
 /// Lines of the audit log on a page.
 pub const AUDIT_EVENTS_PER_PAGE: usize = 50;
 
@@ -57,8 +82,8 @@ pub const AUDIT_EVENTS_AT_ONCE: usize = 1_000;
 /// Live pages at once, of all sessions. Each asks the key service again and again.
 pub const STREAMS_MAX: usize = 256;
 
-/// Live pages of one session at once.
-pub const STREAMS_PER_SESSION_MAX: usize = 8;
+/// Live pages of one user at once, in all sessions of that user.
+pub const STREAMS_PER_USER_MAX: usize = 8;
 
 /// How long a live page is served before the browser asks anew: so long may a session that has ended be seen
 /// to live, at most, where nothing else says so.

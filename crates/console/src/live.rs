@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::http::StatusCode;
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::Console;
 use crate::failure::Failure;
-use crate::limits::{LIST_INTERVAL, STREAM_LIFE_MAX, STREAMS_MAX, STREAMS_PER_SESSION_MAX};
+use crate::limits::{LIST_INTERVAL, STREAM_LIFE_MAX, STREAMS_MAX, STREAMS_PER_USER_MAX};
 use crate::rest::{Person, RestFailure};
 use crate::session::Session;
 use crate::signed_in::SignedIn;
@@ -101,14 +101,14 @@ pub(crate) fn follow(
 
 impl Places {
     fn take(console: &Console, session: &Arc<Session>) -> Option<Self> {
-        let took = |count: &AtomicUsize, max| {
-            count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |open| (open < max).then_some(open + 1))
-        };
-        took(&session.streams, STREAMS_PER_SESSION_MAX).ok()?;
-        if took(&console.streams, STREAMS_MAX).is_err() {
-            session.streams.fetch_sub(1, Ordering::Relaxed);
+        // Places are taken one after the other, so that none is counted twice.
+        let sessions = console.sessions();
+        let of_user = sessions.streams_of(&session.who);
+        if of_user >= STREAMS_PER_USER_MAX || console.streams.load(Ordering::Relaxed) >= STREAMS_MAX {
             return None;
         }
+        console.streams.fetch_add(1, Ordering::Relaxed);
+        session.streams.fetch_add(1, Ordering::Relaxed);
         Some(Self { console: console.clone(), session: Arc::clone(session) })
     }
 }
@@ -181,8 +181,10 @@ impl<P: LivePage> Following<P> {
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
+    use std::sync::atomic::AtomicUsize;
 
     use latchkey_key_feed::MonotonicMillis;
+    use tokio::sync::Semaphore;
     use zeroize::Zeroizing;
 
     use super::*;
@@ -216,25 +218,36 @@ mod tests {
             speaks_tls: false,
             stopping,
             streams: AtomicUsize::new(0),
+            login_forms: Semaphore::new(1),
+            forms: Semaphore::new(1),
         }))
     }
 
-    fn session() -> Arc<Session> {
-        let who = Who { username: "u".to_owned(), realm: "r".to_owned(), key: None };
-        Arc::new(Session::new(Zeroizing::default(), who, [0; SESSION_RANDOM_LEN], MonotonicMillis(0)))
+    fn session(console: &Console, user: usize) -> Arc<Session> {
+        let who = Who { username: user.to_string(), realm: "r".to_owned(), key: None };
+        let now = MonotonicMillis(0);
+        let session = Session::new(Zeroizing::default(), who, [0; SESSION_RANDOM_LEN], now);
+        let mut random = [0; SESSION_RANDOM_LEN];
+        let mut sessions = console.sessions();
+        random[..8].copy_from_slice(&sessions.count().to_le_bytes());
+        let name = sessions.begin(session, random, now).ok().unwrap();
+        sessions.alive(&name.0, now).unwrap()
     }
 
     #[test]
     fn as_many_live_pages_are_open_as_may_be_and_each_gives_its_place_back() {
         let console = console();
-        let (one, other) = (session(), session());
-        let mut open: Vec<_> = (0..STREAMS_PER_SESSION_MAX).map(|_| Places::take(&console, &one)).collect();
+        let (one, again, other) = (session(&console, 1), session(&console, 1), session(&console, 2));
+        let mut open: Vec<_> = (0..STREAMS_PER_USER_MAX).map(|_| Places::take(&console, &one)).collect();
         assert!(open.iter().all(Option::is_some));
         assert!(Places::take(&console, &one).is_none());
+        assert!(Places::take(&console, &again).is_none(), "another session of the same user");
         open.pop();
-        open.push(Places::take(&console, &one));
+        open.push(Places::take(&console, &again));
         assert!(open.last().is_some_and(Option::is_some), "a place was given back");
-        open.extend((open.len()..STREAMS_MAX).map(|_| Places::take(&console, &session())));
+        open.extend(
+            (open.len()..STREAMS_MAX).map(|user| Places::take(&console, &session(&console, user + 2))),
+        );
         assert!(open.iter().all(Option::is_some));
         assert!(Places::take(&console, &other).is_none());
         assert_eq!(other.streams.load(Ordering::Relaxed), 0, "nothing is kept of what was refused");

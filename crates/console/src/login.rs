@@ -16,7 +16,7 @@ use crate::cookie::{self, Secure};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::frame::{Frame, ok, page};
-use crate::limits::LOGIN_CREDENTIAL_LEN_MAX;
+use crate::limits::{LOGIN_CREDENTIAL_LEN_MAX, LOGIN_FORM_LEN_MAX, NEXT_LEN_MAX, SEARCH_LEN_MAX};
 use crate::rest::{Origin, Person, RestFailure};
 use crate::session::{Session, Who};
 use crate::signed_in::{SentForm, read_form};
@@ -52,11 +52,15 @@ struct Key {
 }
 
 pub(crate) async fn show(request: Request) -> Response {
-    let query = Fields::parse(request.uri().query().unwrap_or_default().as_bytes());
-    let notice = query.has("ended").then(|| {
-        "Your log-in is not valid any more: the password was changed, the key has ended, or the user was disabled."
-            .to_owned()
-    });
+    let query = Fields::parse(request.uri().query().unwrap_or_default().as_bytes()).unwrap_or_default();
+    let notice = match query.get("why") {
+        "ended" => Some(
+            "Your log-in is not valid any more: the password was changed, the key has ended, or the user was disabled.",
+        ),
+        "lost" => Some("Your session has ended, and nothing was done. Log in, and do it again."),
+        _ => None,
+    };
+    let notice = notice.map(str::to_owned);
     let next = inside(query.get("next"));
     ok(&LoginPage { frame: Frame::of_nobody("Log in"), next, username: "", notice })
 }
@@ -64,11 +68,12 @@ pub(crate) async fn show(request: Request) -> Response {
 /// Begins a session, under a new name, if the key service knows the credential.
 pub(crate) async fn log_in(State(console): State<Console>, request: Request) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
-    let form = read_form(&parts, body).await?;
+    let form = read_form(&parts, body, &console.login_forms, LOGIN_FORM_LEN_MAX).await?;
     match begin(&console, &parts, &form).await {
         Ok(response) => Ok(response),
         Err((status, notice)) => {
-            let (next, username) = (inside(form.get("next")), form.get("username"));
+            let username = Some(form.get("username")).filter(|username| username.len() <= SEARCH_LEN_MAX);
+            let (next, username) = (inside(form.get("next")), username.unwrap_or_default());
             let frame = Frame::of_nobody("Log in");
             Ok(page(status, &LoginPage { frame, next, username, notice: Some(notice) }))
         }
@@ -123,6 +128,9 @@ fn credential(form: &Fields) -> Result<Zeroizing<String>, (StatusCode, String)> 
             Zeroizing::new(format!("Basic {}", STANDARD.encode(pair.as_bytes())))
         }
     };
+    if !authorization.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+        return bad("A credential has letters, digits and signs alone.");
+    }
     if authorization.len() > LOGIN_CREDENTIAL_LEN_MAX {
         return bad("No credential is as long as this one.");
     }
@@ -138,10 +146,9 @@ fn is_api_key(credential: &str) -> bool {
 /// What is said of a log-in that the key service has refused. It does not tell an unknown user from a wrong password.
 fn refused(failure: RestFailure) -> (StatusCode, String) {
     match failure {
-        RestFailure::Unauthenticated(_) => (
-            StatusCode::UNAUTHORIZED,
-            "The key service does not know this user, password, key or token.".to_owned(),
-        ),
+        RestFailure::Unauthenticated(_) => {
+            (StatusCode::UNAUTHORIZED, "Wrong user, password, key or token.".to_owned())
+        }
         RestFailure::Refused { status: StatusCode::TOO_MANY_REQUESTS, .. } => (
             StatusCode::TOO_MANY_REQUESTS,
             "Too many log-ins from your address have failed. Wait a minute, and try again.".to_owned(),
@@ -164,8 +171,10 @@ pub(crate) async fn log_out(State(console): State<Console>, sent: SentForm) -> R
 
 /// A page of the console, whatever was asked for: nobody is sent elsewhere after a log-in.
 fn inside(next: &str) -> &str {
-    let is_path = next.starts_with("/console/") && !next.contains(['\\', '\r', '\n']) && next.is_ascii();
-    if is_path && !next.starts_with("/console/log") { next } else { "/console/keys" }
+    let is_plain =
+        next.len() <= NEXT_LEN_MAX && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let is_path = is_plain && next.starts_with("/console/") && !next.contains("/..");
+    if is_path && !next.starts_with("/console/log") { next } else { "/console/first" }
 }
 
 #[cfg(test)]
@@ -174,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_credential_is_taken_in_each_form_that_people_have() {
-        let of = |form: &str| credential(&Fields::parse(form.as_bytes())).map(|text| text.to_string());
+        let of =
+            |form: &str| credential(&Fields::parse(form.as_bytes()).unwrap()).map(|text| text.to_string());
         for (form, expected) in [
             ("username=elastic&password=a:b", "Basic ZWxhc3RpYzphOmI="),
             ("credential=id:secret", "ApiKey aWQ6c2VjcmV0"),
@@ -196,13 +206,15 @@ mod tests {
     fn nobody_is_sent_elsewhere_after_a_log_in() {
         for (next, expected) in [
             ("/console/key?id=a%2Fb", "/console/key?id=a%2Fb"),
-            ("", "/console/keys"),
-            ("//evil.example/console/", "/console/keys"),
-            ("https://evil.example/console/", "/console/keys"),
-            ("/console/\\evil", "/console/keys"),
-            ("/console/logout", "/console/keys"),
-            ("/console/login?next=/console/login", "/console/keys"),
-            ("/console/a\r\nb", "/console/keys"),
+            ("", "/console/first"),
+            ("//evil.example/console/", "/console/first"),
+            ("https://evil.example/console/", "/console/first"),
+            ("/console/\\evil", "/console/first"),
+            ("/console/logout", "/console/first"),
+            ("/console/login?next=/console/login", "/console/first"),
+            ("/console/a\r\nb", "/console/first"),
+            ("/console/\u{1}", "/console/first"),
+            ("/console/../other", "/console/first"),
         ] {
             assert_eq!(inside(next), expected, "{next}");
         }

@@ -1,7 +1,7 @@
 //! Who is logged in, and what that user may do.
 
 use askama::Template;
-use axum::response::Response;
+use axum::response::{Redirect, Response};
 use serde_json::Value;
 
 use crate::failure::Failure;
@@ -25,6 +25,16 @@ struct MePage {
     privileges: Option<String>,
 }
 
+/// Goes to the first page of the menu: nobody lands where there is nothing for them.
+pub(crate) async fn go_to_first_page(signed_in: SignedIn) -> Redirect {
+    let rights = &signed_in.rights;
+    Redirect::to(match (rights.sees_keys(), rights.sees_edges()) {
+        (true, _) => "/console/keys",
+        (false, true) => "/console/edges",
+        (false, false) => "/console/me",
+    })
+}
+
 pub(crate) async fn show(signed_in: SignedIn) -> Result<Response, Failure> {
     let person = &signed_in.person;
     let me: Value = person.get("/_security/_authenticate").await?;
@@ -35,10 +45,12 @@ pub(crate) async fn show(signed_in: SignedIn) -> Result<Response, Failure> {
     };
     let roles = me.get("roles").and_then(Value::as_array).into_iter().flatten();
     let rights = &signed_in.rights;
+    let is_by_key = signed_in.session.who.key.is_some();
     let sentences = [
         (rights.sees_all_keys(), "see the keys of everybody"),
         (!rights.sees_all_keys() && rights.sees_keys(), "see your own keys"),
-        (rights.makes_keys(), "make, rotate and revoke your own keys"),
+        (rights.makes_keys() && !is_by_key, "make, rotate and revoke your own keys"),
+        (rights.makes_keys() && is_by_key, "make and revoke keys"),
         (rights.revokes_all(), "revoke the keys of everybody"),
         (rights.grants_keys(), "make keys for owners whose password you have"),
         (rights.acts_for_others(), "make and rotate keys of the users below"),

@@ -81,9 +81,17 @@ impl Person {
     }
 
     /// The same person on behalf of another user. The key service decides whether that may be.
-    pub(crate) fn acting_as(mut self, username: &str) -> Self {
-        self.run_as = HeaderValue::from_bytes(username.as_bytes()).ok();
-        self
+    ///
+    /// # Errors
+    ///
+    /// [`RestFailure::Refused`] for what cannot be a username. Without a name the request would be made for the person itself.
+    pub(crate) fn acting_as(self, username: &str) -> Result<Self, RestFailure> {
+        let refused = || {
+            let reason = "There is no user of this name.".to_owned();
+            RestFailure::Refused { status: StatusCode::BAD_REQUEST, reason }
+        };
+        let run_as = HeaderValue::from_bytes(username.as_bytes()).map_err(|_| refused())?;
+        Ok(Self { run_as: Some(run_as), ..self })
     }
 
     /// Asks for something that is read.

@@ -4,10 +4,10 @@
 //! a password that is changed, a key that is revoked or a user who is disabled ends the session with the next
 //! page. What the browser gets is a random name, of which only a digest is kept here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -18,7 +18,8 @@ use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 use crate::limits::{
-    SESSION_IDLE_DEFAULT, SESSION_LIFETIME_DEFAULT, SESSION_RANDOM_LEN, SESSIONS_MAX, SESSIONS_PER_USER_MAX,
+    SENT_FORMS_KEPT_MAX, SESSION_IDLE_DEFAULT, SESSION_LIFETIME_DEFAULT, SESSION_RANDOM_LEN, SESSIONS_MAX,
+    SESSIONS_PER_USER_MAX,
 };
 
 /// How long sessions live.
@@ -42,6 +43,15 @@ pub(crate) struct Session {
     seen: AtomicU64,
     /// Live pages that are open.
     pub(crate) streams: AtomicUsize,
+    /// The tickets of forms that were sent, the latest last.
+    sent_forms: Mutex<VecDeque<[u8; 32]>>,
+}
+
+/// The form may be sent, or was sent before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormTicket {
+    New,
+    UsedBefore,
 }
 
 /// A user, as the key service calls the user of a credential.
@@ -96,7 +106,23 @@ impl Session {
             begun: now,
             seen: AtomicU64::new(now.0),
             streams: AtomicUsize::new(0),
+            sent_forms: Mutex::default(),
         }
+    }
+
+    /// Takes the ticket of a form that must not be sent twice: a page that is loaded anew would do it again.
+    pub(crate) fn take_ticket(&self, ticket: &str) -> FormTicket {
+        let ticket = digest(ticket);
+        // The list is whole before anything could panic.
+        let mut sent = self.sent_forms.lock().unwrap_or_else(PoisonError::into_inner);
+        if sent.contains(&ticket) {
+            return FormTicket::UsedBefore;
+        }
+        if sent.len() >= SENT_FORMS_KEPT_MAX {
+            sent.pop_front();
+        }
+        sent.push_back(ticket);
+        FormTicket::New
     }
 
     pub(crate) fn form_token(&self) -> &str {
@@ -158,6 +184,17 @@ impl Sessions {
             self.by_digest.remove(&digest);
         }
         self.by_digest.get(&digest).map(Arc::clone)
+    }
+
+    /// How many live pages a user has open, in all sessions.
+    pub(crate) fn streams_of(&self, who: &Who) -> usize {
+        let own = self.by_digest.values().filter(|session| session.who.is_same_user(who));
+        own.map(|session| session.streams.load(Ordering::Relaxed)).sum()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn count(&self) -> usize {
+        self.by_digest.len()
     }
 
     /// Ends a session, if there is one of this name.
@@ -252,12 +289,26 @@ mod tests {
 
     /// `docs/console.md` says so.
     #[test]
-    fn a_session_takes_less_than_a_kilobyte_besides_its_credential() {
+    fn a_session_takes_less_than_four_kilobytes_besides_its_credential() {
         let longest = Who { username: "u".repeat(507), realm: "r".repeat(64), key: None };
         let session = Session::new(Zeroizing::default(), longest, [0; 32], MonotonicMillis(0));
         let texts = session.form_token().len() + session.who.username.len() + session.who.realm.len();
         let entry = size_of::<([u8; 32], Arc<Session>)>() * 2;
-        assert!(size_of::<Session>() + texts + entry < 1_024, "{}", size_of::<Session>() + texts + entry);
+        // What was sent is there for who sends forms.
+        let sent = size_of::<[u8; 32]>() * SENT_FORMS_KEPT_MAX;
+        let len = size_of::<Session>() + texts + entry + sent;
+        assert!(len < 4_096, "{len}");
+    }
+
+    #[test]
+    fn a_form_is_sent_once() {
+        let session = session("alice", 0);
+        let take = |number: usize| session.take_ticket(&number.to_string());
+        assert_eq!((take(0), take(0), take(1)), (FormTicket::New, FormTicket::UsedBefore, FormTicket::New));
+        for number in 2..SENT_FORMS_KEPT_MAX + 1 {
+            assert_eq!(take(number), FormTicket::New);
+        }
+        assert_eq!((take(1), take(0)), (FormTicket::UsedBefore, FormTicket::New), "the oldest is forgotten");
     }
 
     #[test]

@@ -3,20 +3,23 @@
 
 use std::sync::Arc;
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
+use latchkey_key_feed::MonotonicMillis;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::Console;
 use crate::cookie::{self, Secure};
 use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::frame::{Frame, Section};
-use crate::limits::FORM_LEN_MAX;
+use crate::limits::{FORM_LEN_MAX, FORM_WAIT_MAX};
 use crate::person_rights::PersonRights;
 use crate::rest::{Origin, Person};
-use crate::session::Session;
+use crate::session::{FormTicket, Session, Sessions};
 
 /// A request for a page, by somebody who is logged in.
 pub(crate) struct SignedIn {
@@ -29,6 +32,9 @@ pub(crate) struct SignedIn {
     pub(crate) session_name: String,
 }
 
+/// The same for what a live page asks again and again: it makes the session live no longer.
+pub(crate) struct LooksOn(pub(crate) SignedIn);
+
 /// The same for a form that was sent, which a page of this session has shown.
 pub(crate) struct SentForm {
     pub(crate) signed_in: SignedIn,
@@ -39,10 +45,27 @@ impl FromRequestParts<Console> for SignedIn {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Failure> {
+        Self::of(parts, console, Sessions::used).await
+    }
+}
+
+impl FromRequestParts<Console> for LooksOn {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Failure> {
+        SignedIn::of(parts, console, Sessions::alive).await.map(Self)
+    }
+}
+
+/// How a session is looked for.
+type Look = fn(&mut Sessions, &str, MonotonicMillis) -> Option<Arc<Session>>;
+
+impl SignedIn {
+    async fn of(parts: &Parts, console: &Console, look: Look) -> Result<Self, Failure> {
         let secure = Secure::of(&parts.headers, console.speaks_tls);
         let name = cookie::session_name(&parts.headers, secure).map(str::to_owned);
         let now = console.surroundings.steady();
-        let session = name.and_then(|name| Some((console.sessions().used(&name, now)?, name)));
+        let session = name.and_then(|name| Some((look(&mut console.sessions(), &name, now)?, name)));
         let Some((session, session_name)) = session else { return Err(Failure::logged_out(next(parts))) };
         let origin = Origin::of(parts);
         let person = Person::new(console.rest.clone(), session.authorization.clone(), origin);
@@ -56,7 +79,8 @@ impl FromRequestParts<Console> for SignedIn {
                 return Err(failure);
             }
         };
-        let query = Fields::parse(parts.uri.query().unwrap_or_default().as_bytes());
+        let query = parts.uri.query().unwrap_or_default();
+        let query = Fields::parse(query.as_bytes()).ok_or_else(Failure::too_many_fields)?;
         Ok(Self { session, person, rights, query, session_name })
     }
 }
@@ -67,11 +91,19 @@ impl FromRequest<Console> for SentForm {
     async fn from_request(request: Request, console: &Console) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
         let signed_in = SignedIn::from_request_parts(&mut parts, console).await?;
-        let form = read_form(&parts, body).await?;
+        let form = read_form(&parts, body, &console.forms, FORM_LEN_MAX).await?;
         if !signed_in.session.is_form_token(form.get("token")) {
             return Err(Failure::foreign_form());
         }
         Ok(Self { signed_in, form })
+    }
+}
+
+impl SentForm {
+    /// Whether the form is sent for the first time. One without a ticket was not shown by a page that has it.
+    pub(crate) fn is_first(&self) -> bool {
+        let ticket = self.form.get("ticket");
+        !ticket.is_empty() && self.signed_in.session.take_ticket(ticket) == FormTicket::New
     }
 }
 
@@ -81,6 +113,11 @@ impl SignedIn {
         Frame::new(title.into(), section, &self.session, &self.rights)
     }
 
+    /// Whether a key of this owner can be given another secret. A key gives none to others.
+    pub(crate) fn rotates(&self, is_own: bool) -> bool {
+        self.session.who.key.is_none() && self.rights.rotates(is_own)
+    }
+
     /// Whether a key is the user's own.
     pub(crate) fn owns(&self, username: &str, realm: &str) -> bool {
         let who = &self.session.who;
@@ -88,20 +125,32 @@ impl SignedIn {
     }
 }
 
-/// The fields of a form, if a page of this site has sent it.
+/// The fields of a form of at most `len_max` bytes, if a page of this site has sent it. Of all forms for which `places` has
+/// places, as many are read at once.
 ///
 /// # Errors
 ///
-/// [`Failure`] when another site has, or the form is too long.
-pub(crate) async fn read_form(parts: &Parts, body: axum::body::Body) -> Result<Fields, Failure> {
-    if !cookie::is_of_this_site(&parts.headers) {
+/// [`Failure`] when another site has, or the form is too long or too slow, or there is no place.
+pub(crate) async fn read_form(
+    parts: &Parts,
+    body: Body,
+    places: &Semaphore,
+    len_max: usize,
+) -> Result<Fields, Failure> {
+    if !cookie::is_of_this_site(parts) {
         return Err(Failure::foreign_form());
     }
-    let body = to_bytes(body, FORM_LEN_MAX).await.map_err(|_| {
-        let reason = format!("The form is longer than {} KiB.", FORM_LEN_MAX / 1024);
-        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
+    let busy =
+        || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Too many forms are sent at once. Try again.");
+    let _place = places.try_acquire().map_err(|_| busy())?;
+    let body = timeout(FORM_WAIT_MAX, to_bytes(body, len_max)).await.map_err(|_| {
+        Failure::new(StatusCode::REQUEST_TIMEOUT, "The form has not arrived in time. Send it again.")
     })?;
-    Ok(Fields::parse(&body))
+    let too_long = || {
+        let reason = format!("The form is longer than {} KiB.", len_max / 1024);
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, reason)
+    };
+    Fields::parse(&body.map_err(|_| too_long())?).ok_or_else(Failure::too_many_fields)
 }
 
 /// Where to go after the log-in: the page that was asked for, if it changes nothing.

@@ -24,7 +24,7 @@ use crate::limits::{
 };
 use crate::live::{self, LivePage, Look, Part};
 use crate::rest::{Person, RestFailure, path_with_query};
-use crate::signed_in::SignedIn;
+use crate::signed_in::{LooksOn, SignedIn};
 use crate::words::{When, counted, grouped};
 
 #[derive(Template)]
@@ -36,6 +36,8 @@ struct WatchPage {
     progress: Progress,
     edges: Vec<WatchedEdge>,
     is_over: bool,
+    /// Whether a secret ends, and not the whole key.
+    is_of_secret: bool,
 }
 
 /// A key whose revocation is watched.
@@ -44,6 +46,7 @@ struct KeyName {
     id: String,
     name: String,
     username: String,
+    invalidated: bool,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +95,9 @@ struct Change {
 }
 
 pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
+    if !signed_in.rights.sees_edges() {
+        return Err(Failure::forbidden());
+    }
     let change = Change::read(&signed_in.query)?;
     let fleet = AskedFleet::after_change(&signed_in.person, change.cursor).await?;
     let ids: Vec<_> = signed_in.query.all("id").take(KEYS_REVOKED_AT_ONCE_MAX).collect();
@@ -110,10 +116,17 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         progress,
         edges,
         is_over,
+        is_of_secret: signed_in.query.get("of") == "secret",
     }))
 }
 
-pub(crate) async fn follow(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
+pub(crate) async fn follow(
+    State(console): State<Console>,
+    LooksOn(signed_in): LooksOn,
+) -> Result<Response, Failure> {
+    if !signed_in.rights.sees_edges() {
+        return Err(Failure::forbidden());
+    }
     let change = Change::read(&signed_in.query)?;
     live::follow(&console, signed_in, change)
 }
@@ -217,11 +230,11 @@ fn watched(turned: Turned, edge: &AskedEdge, now: UnixMillis) -> WatchedEdge {
         (Turned::Applied, None, _) => "refuses it".to_owned(),
         (Turned::Waiting, _, Some(until)) => {
             format!(
-                "has not answered yet; without an answer it may admit until {}",
+                "no answer yet; it may still admit it, at the latest until {}",
                 When::of(until, now).exact
             )
         }
-        (Turned::Waiting, _, None) => "has not answered yet".to_owned(),
+        (Turned::Waiting, _, None) => "no answer yet".to_owned(),
         (Turned::Silent, _, Some(until)) => {
             format!("silent, seen {seen}; may admit until {}", When::of(until, now).exact)
         }

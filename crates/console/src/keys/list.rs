@@ -100,6 +100,6 @@ fn row(key: &ShownKey, signed_in: &SignedIn, now: UnixMillis) -> KeyRow {
         created: When::of(key.creation, now),
         end: key.end(now),
         last_used: key.last_use(now),
-        can_be_revoked: may_revoke && key.works(now),
+        can_be_revoked: may_revoke && key.can_be_revoked(now),
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::frame::{Frame, ok};
+use crate::rest::path_with_query;
 use crate::words::When;
 
 /// What making or rotating a key answers.
@@ -19,6 +20,14 @@ pub(super) struct Made {
     expiration: Option<UnixMillis>,
     api_key: String,
     previous_secret_expiration: Option<UnixMillis>,
+    edges: Option<ChangePlace>,
+}
+
+/// Where in the feed a change is.
+#[derive(Deserialize)]
+struct ChangePlace {
+    epoch: Option<String>,
+    cursor: Option<u64>,
 }
 
 #[derive(Template)]
@@ -34,9 +43,29 @@ struct MadePage {
     /// Base64 of `id:secret`.
     credential: Zeroizing<String>,
     secret: Zeroizing<String>,
+    /// Where one sees the old secret stop.
+    watch: Option<String>,
 }
 
-pub(super) fn page(made: Made, done: &'static str, frame: Frame, now: UnixMillis) -> Response {
+impl Made {
+    /// The page on which one sees an old secret stop, if it stopped now.
+    pub(super) fn watch_path(&self) -> Option<String> {
+        let ChangePlace { epoch: Some(epoch), cursor: Some(cursor) } = self.edges.as_ref()? else {
+            return None;
+        };
+        let cursor = cursor.to_string();
+        let query = [("epoch", epoch.as_str()), ("change", &cursor), ("id", &self.id), ("of", "secret")];
+        Some(path_with_query("/console/watch", query))
+    }
+}
+
+pub(super) fn page(
+    made: Made,
+    done: &'static str,
+    watch: Option<String>,
+    frame: Frame,
+    now: UnixMillis,
+) -> Response {
     let secret = Zeroizing::new(made.api_key);
     let pair = Zeroizing::new(format!("{}:{}", made.id, secret.as_str()));
     let when = |at: Option<_>| at.map(|at| When::of(at, now));
@@ -49,5 +78,6 @@ pub(super) fn page(made: Made, done: &'static str, frame: Frame, now: UnixMillis
         id: made.id,
         name: made.name,
         secret,
+        watch,
     })
 }

@@ -20,6 +20,7 @@ struct NewKeyPage<'a> {
     frame: Frame,
     form: &'a NewKeyForm,
     problems: FormProblems,
+    ticket: String,
     lives: Vec<Life>,
     acts_for_others: bool,
     grants_keys: bool,
@@ -31,11 +32,11 @@ struct Life {
     is_chosen: bool,
 }
 
-pub(crate) async fn show(signed_in: SignedIn) -> Result<Response, Failure> {
+pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
     if !may_make(&signed_in) {
         return Err(Failure::forbidden());
     }
-    Ok(form_page(&signed_in, &NewKeyForm::empty(), FormProblems::default(), StatusCode::OK))
+    form_page(&console, &signed_in, &NewKeyForm::empty(), FormProblems::default(), StatusCode::OK)
 }
 
 /// Makes the key, and shows its secret this once; or the form again, with what is wrong.
@@ -44,16 +45,19 @@ pub(crate) async fn make(State(console): State<Console>, sent: SentForm) -> Resu
     let form = NewKeyForm::read(fields);
     let body = match form.body() {
         Ok(body) => body,
-        Err(problems) => return Ok(form_page(signed_in, &form, problems, StatusCode::BAD_REQUEST)),
+        Err(problems) => return form_page(&console, signed_in, &form, problems, StatusCode::BAD_REQUEST),
     };
+    if !sent.is_first() {
+        return Err(Failure::sent_before());
+    }
     match ask(&sent, &form, body).await {
         Ok(made) => {
             let frame = signed_in.frame("The key is made", Section::Keys);
-            Ok(made::page(made, "The key is made", frame, console.surroundings.now()))
+            Ok(made::page(made, "The key is made", None, frame, console.surroundings.now()))
         }
         Err(RestFailure::Refused { status, reason }) => {
             let problems = FormProblems { whole: Some(reason), ..FormProblems::default() };
-            Ok(form_page(signed_in, &form, problems, status))
+            form_page(&console, signed_in, &form, problems, status)
         }
         Err(failure) => Err(failure.into()),
     }
@@ -67,7 +71,7 @@ async fn ask(sent: &SentForm, form: &NewKeyForm, body: Value) -> Result<Made, Re
         return person.post("/_security/api_key", &body).await;
     }
     if password.is_empty() {
-        return person.clone().acting_as(&form.owner).post("/_security/api_key", &body).await;
+        return person.clone().acting_as(&form.owner)?.post("/_security/api_key", &body).await;
     }
     let grant =
         json!({"grant_type": "password", "username": form.owner, "password": password, "api_key": body});
@@ -80,23 +84,23 @@ fn may_make(signed_in: &SignedIn) -> bool {
 }
 
 fn form_page(
+    console: &Console,
     signed_in: &SignedIn,
     form: &NewKeyForm,
     problems: FormProblems,
     status: StatusCode,
-) -> Response {
+) -> Result<Response, Failure> {
     let life = |(value, word)| Life { value, word, is_chosen: value == form.life };
-    page(
-        status,
-        &NewKeyPage {
-            frame: signed_in.frame("New key", Section::Keys),
-            form,
-            problems,
-            lives: LIVES.map(life).into(),
-            acts_for_others: signed_in.rights.acts_for_others(),
-            grants_keys: signed_in.rights.grants_keys(),
-        },
-    )
+    let new_key = NewKeyPage {
+        frame: signed_in.frame("New key", Section::Keys),
+        form,
+        problems,
+        ticket: console.ticket()?,
+        lives: LIVES.map(life).into(),
+        acts_for_others: signed_in.rights.acts_for_others(),
+        grants_keys: signed_in.rights.grants_keys(),
+    };
+    Ok(page(status, &new_key))
 }
 
 impl NewKeyPage<'_> {

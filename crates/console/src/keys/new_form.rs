@@ -62,6 +62,18 @@ pub(super) struct FormProblems {
     pub(super) whole: Option<String>,
 }
 
+impl FormProblems {
+    /// How many fields are wrong, in words; `None` when all are right.
+    pub(super) fn summary(&self) -> Option<String> {
+        let fields = [&self.name, &self.life, &self.rights, &self.metadata];
+        match fields.iter().filter(|problem| problem.is_some()).count() {
+            0 => None,
+            1 => Some("The key was not made: one field is wrong.".to_owned()),
+            count => Some(format!("The key was not made: {count} fields are wrong.")),
+        }
+    }
+}
+
 impl RightsForm {
     fn read(value: &str) -> Self {
         match value {
@@ -129,9 +141,14 @@ impl NewKeyForm {
     /// JSON's null for a key without an end.
     fn expiration(&self) -> Result<Value, String> {
         match self.life.as_str() {
-            NEVER => Ok(Value::Null),
             OTHER if is_duration(&self.other_life) => Ok(json!(self.other_life)),
-            OTHER => Err("Say a whole number and a unit: s, m, h or d. Such as 12h, or 45d.".to_owned()),
+            OTHER => {
+                Err("Say a whole number above 0 and a unit: s, m, h or d. Such as 12h, or 45d.".to_owned())
+            }
+            _ if !self.other_life.is_empty() => {
+                Err("A time is typed and not chosen: choose “another time”, or take the time out.".to_owned())
+            }
+            NEVER => Ok(Value::Null),
             life if LIVES.iter().any(|(known, _)| *known == life) => Ok(json!(life)),
             _ => Err("Choose how long the key works.".to_owned()),
         }
@@ -179,6 +196,7 @@ fn is_duration(text: &str) -> bool {
     let digits = text.trim_end_matches(|unit: char| unit.is_ascii_lowercase());
     !digits.is_empty()
         && digits.bytes().all(|byte| byte.is_ascii_digit())
+        && digits.bytes().any(|byte| byte != b'0')
         && ["s", "m", "h", "d"].contains(&text.get(digits.len()..).unwrap_or_default())
 }
 
@@ -196,7 +214,7 @@ mod tests {
     use super::*;
 
     fn form(fields: &str) -> NewKeyForm {
-        NewKeyForm::read(&Fields::parse(fields.as_bytes()))
+        NewKeyForm::read(&Fields::parse(fields.as_bytes()).unwrap())
     }
 
     #[test]
@@ -243,6 +261,12 @@ mod tests {
     }
 
     #[test]
+    fn a_time_that_is_typed_and_not_chosen_is_a_mistake() {
+        let problems = form("name=ci&life=90d&other_life=5d&labels=r").body().unwrap_err();
+        assert!(problems.life.unwrap().contains("not chosen"));
+    }
+
+    #[test]
     fn a_mistake_in_json_is_told_with_its_place() {
         let problems = form("name=ci&life=1d&rights=json&role_descriptors={%0A\"r\":}").body().unwrap_err();
         assert_eq!(problems.rights.unwrap(), "This is no JSON: expected value at line 2 column 5.");
@@ -252,6 +276,7 @@ mod tests {
     fn only_a_number_and_a_unit_is_a_duration() {
         for (text, expected) in [
             ("12h", true),
+            ("0d", false),
             ("1d", true),
             ("d", false),
             ("12", false),

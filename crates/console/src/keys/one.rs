@@ -59,8 +59,8 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         roles: roles_in_words(&key.role_descriptors),
         limited_by,
         metadata: metadata.and_then(Result::ok),
-        can_be_revoked: key.works(now) && signed_in.rights.revokes(is_own),
-        can_be_rotated: key.works(now) && signed_in.rights.rotates(is_own),
+        can_be_revoked: key.can_be_revoked(now) && signed_in.rights.revokes(is_own),
+        can_be_rotated: key.works(now) && signed_in.rotates(is_own),
         history: history(&signed_in, &key.id, now).await?,
         key,
     }))

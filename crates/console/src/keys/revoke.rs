@@ -1,5 +1,7 @@
 //! Revoking keys: asked once more, and then watched.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -9,11 +11,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::Console;
+use crate::asked_edges::{AskedEdge, AskedFleet, EdgeState};
 use crate::failure::Failure;
 use crate::fields::Fields;
-use crate::frame::{Frame, Section, ok};
+use crate::frame::{Frame, Section, ok, page};
 use crate::keys::shown::ShownKey;
-use crate::limits::{KEYS_REVOKED_AT_ONCE_MAX, UNSEEN_EDGES_WAIT};
+use crate::limits::{EDGES_NAMED_MAX, KEYS_REVOKED_AT_ONCE_MAX, UNSEEN_EDGES_WAIT};
 use crate::rest::path_with_query;
 use crate::signed_in::{SentForm, SignedIn};
 use crate::words::{When, counted};
@@ -23,6 +26,11 @@ use crate::words::{When, counted};
 struct RevokePage {
     frame: Frame,
     keys: Vec<ShownKey>,
+    /// Names of keys that have ended before.
+    ended: Vec<String>,
+    /// Names of edges that read the feed with one of the keys.
+    edges: Vec<String>,
+    problem: Option<&'static str>,
 }
 
 /// What a person sees who may not see the edges: how many have turned.
@@ -39,7 +47,6 @@ struct RevokedPage {
 #[derive(Deserialize)]
 struct Invalidated {
     invalidated_api_keys: Vec<String>,
-    previously_invalidated_api_keys: Vec<String>,
     edges: Option<EdgesReached>,
 }
 
@@ -61,23 +68,61 @@ struct Found {
 }
 
 /// Shows which keys would be revoked.
-pub(crate) async fn show(signed_in: SignedIn) -> Result<Response, Failure> {
+pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
     let ids = ids(&signed_in.query)?;
+    question(&console, &signed_in, &ids, None).await
+}
+
+/// Asks once more. Keys that have ended are told, and not asked about.
+async fn question(
+    console: &Console,
+    signed_in: &SignedIn,
+    ids: &[Value],
+    problem: Option<&'static str>,
+) -> Result<Response, Failure> {
+    let now = console.surroundings.now();
+    let found = found(signed_in, ids).await?;
+    let (keys, ended): (Vec<_>, Vec<_>) = found.into_iter().partition(|key| key.can_be_revoked(now));
+    if keys.is_empty() {
+        let reason = match ended.is_empty() {
+            true => "There is no such key among those that you may see.",
+            false => "Nothing is to be done: the keys have ended before.",
+        };
+        return Err(Failure::new(StatusCode::NOT_FOUND, reason));
+    }
+    let edges = edges_with(signed_in, ids).await?;
+    let ended = ended.into_iter().map(|key| key.name).collect();
+    let frame = signed_in.frame("Revoke keys", Section::Keys);
+    let status = if problem.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+    Ok(page(status, &RevokePage { frame, keys, ended, edges, problem }))
+}
+
+async fn found(signed_in: &SignedIn, ids: &[Value]) -> Result<Vec<ShownKey>, Failure> {
     let body = json!({"size": ids.len(), "query": {"ids": {"values": ids}}, "sort": ["name"]});
     let found: Found = signed_in.person.post("/_security/_query/api_key", &body).await?;
-    if found.api_keys.is_empty() {
-        return Err(Failure::new(
-            StatusCode::NOT_FOUND,
-            "There is no such key among those that you may see.",
-        ));
+    Ok(found.api_keys)
+}
+
+/// The names of edges that would be cut off, as far as the user may see them.
+async fn edges_with(signed_in: &SignedIn, ids: &[Value]) -> Result<Vec<String>, Failure> {
+    if !signed_in.rights.sees_edges() {
+        return Ok(Vec::new());
     }
-    Ok(ok(&RevokePage { frame: signed_in.frame("Revoke keys", Section::Keys), keys: found.api_keys }))
+    let fleet = AskedFleet::now(&signed_in.person).await?;
+    let of_key = |edge: &AskedEdge| edge.api_key.as_ref().is_some_and(|key| ids.contains(&json!(key)));
+    let edges = fleet.edges.into_iter().filter(|edge| edge.state != EdgeState::Gone && of_key(edge));
+    let names: BTreeSet<String> = edges.map(|edge| edge.name).collect();
+    Ok(names.into_iter().take(EDGES_NAMED_MAX).collect())
 }
 
 /// Revokes the keys, and goes to where one sees it arrive.
 pub(crate) async fn revoke(State(console): State<Console>, sent: SentForm) -> Result<Response, Failure> {
     let SentForm { signed_in, form } = &sent;
     let ids = ids(form)?;
+    if !form.has("edges_too") && !edges_with(signed_in, &ids).await?.is_empty() {
+        let problem = "Confirm that these edges are to be cut off.";
+        return question(&console, signed_in, &ids, Some(problem)).await;
+    }
     let sees_edges = signed_in.rights.sees_edges();
     let wait = if sees_edges { "0s" } else { UNSEEN_EDGES_WAIT };
     let path = path_with_query("/_security/api_key", [("wait_for_edges", wait)]);
@@ -87,7 +132,7 @@ pub(crate) async fn revoke(State(console): State<Console>, sent: SentForm) -> Re
         false => json!({"ids": ids, "owner": true}),
     };
     let done: Invalidated = signed_in.person.delete(&path, &body).await?;
-    let (now_ended, before) = (done.invalidated_api_keys.len(), done.previously_invalidated_api_keys.len());
+    let now_ended = done.invalidated_api_keys.len();
     let edges = done.edges;
     if let (true, Some(EdgesReached { epoch: Some(epoch), cursor: Some(cursor), .. })) = (sees_edges, &edges)
     {
@@ -101,10 +146,18 @@ pub(crate) async fn revoke(State(console): State<Console>, sent: SentForm) -> Re
     let now = console.surroundings.now();
     let may_admit_until = edges.as_ref().and_then(|edges| edges.may_admit_until);
     let may_admit_until = may_admit_until.map(|until| When::of(until, now));
-    let keys = match (now_ended, before) {
-        (0, 0) => "No key was revoked: none of them is among those that you may revoke.".to_owned(),
-        (0, _) => "Nothing was left to do: the keys had been revoked before.".to_owned(),
-        (count, _) => format!("{} revoked.", counted(count as u64, "key")),
+    let keys = match now_ended {
+        0 => {
+            let found = found(signed_in, &ids).await?;
+            let are_over = !found.is_empty() && found.iter().all(|key| key.invalidation.is_some());
+            let told = if are_over {
+                "The keys had been revoked before."
+            } else {
+                "No key was revoked: these are not among those that you may revoke."
+            };
+            told.to_owned()
+        }
+        count => format!("{} revoked.", counted(count as u64, "key")),
     };
     let frame = signed_in.frame("Revoked", Section::Keys);
     Ok(ok(&RevokedPage { frame, keys, edges: edges.filter(|_| now_ended > 0), may_admit_until }))

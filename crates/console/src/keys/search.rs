@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> KeySearch {
-        KeySearch::read(&Fields::parse(query.as_bytes()))
+        KeySearch::read(&Fields::parse(query.as_bytes()).unwrap())
     }
 
     #[test]

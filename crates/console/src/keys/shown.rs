@@ -21,6 +21,9 @@ pub(super) struct ShownKey {
     pub(super) creation: UnixMillis,
     pub(super) expiration: Option<UnixMillis>,
     pub(super) invalidation: Option<UnixMillis>,
+    /// Whether it stops as long as its owner is disabled.
+    #[serde(default)]
+    pub(super) suspended: bool,
     pub(super) username: String,
     pub(super) realm: String,
     #[serde(default)]
@@ -48,6 +51,8 @@ pub(super) struct ShownKey {
 pub(super) enum KeyStatus {
     Active,
     EndsSoon,
+    /// It works again when its owner is enabled.
+    Suspended,
     Expired,
     Revoked,
 }
@@ -57,9 +62,15 @@ impl ShownKey {
         match (self.invalidation, self.expiration) {
             (Some(_), _) => KeyStatus::Revoked,
             (None, Some(end)) if end <= now => KeyStatus::Expired,
+            (None, _) if self.suspended => KeyStatus::Suspended,
             (None, Some(end)) if end <= now.plus(SOON) => KeyStatus::EndsSoon,
             (None, _) => KeyStatus::Active,
         }
+    }
+
+    /// Whether it works at `now`, or may work again.
+    pub(super) fn can_be_revoked(&self, now: UnixMillis) -> bool {
+        matches!(self.status(now), KeyStatus::Active | KeyStatus::EndsSoon | KeyStatus::Suspended)
     }
 
     /// Whether it works at `now`.
@@ -89,6 +100,7 @@ impl KeyStatus {
         match self {
             Self::Active => "active",
             Self::EndsSoon => "ends soon",
+            Self::Suspended => "suspended with its owner",
             Self::Expired => "expired",
             Self::Revoked => "revoked",
         }
@@ -97,7 +109,7 @@ impl KeyStatus {
     pub(super) fn class(self) -> &'static str {
         match self {
             Self::Active => "good",
-            Self::EndsSoon => "warn",
+            Self::EndsSoon | Self::Suspended => "warn",
             Self::Expired | Self::Revoked => "bad",
         }
     }
@@ -126,14 +138,15 @@ mod tests {
             (json!({"expiration": 10 + week}), KeyStatus::EndsSoon),
             (json!({"expiration": 11}), KeyStatus::EndsSoon),
             (json!({"expiration": 10}), KeyStatus::Expired),
+            (json!({"expiration": 11, "suspended": true}), KeyStatus::Suspended),
+            (json!({"expiration": 10, "suspended": true}), KeyStatus::Expired),
             (json!({"expiration": 11, "invalidation": 5}), KeyStatus::Revoked),
         ] {
             let key = key(more.clone());
             assert_eq!(key.status(UnixMillis(10)), expected, "{more}");
-            assert_eq!(
-                key.works(UnixMillis(10)),
-                expected == KeyStatus::Active || expected == KeyStatus::EndsSoon
-            );
+            let works = expected == KeyStatus::Active || expected == KeyStatus::EndsSoon;
+            assert_eq!(key.works(UnixMillis(10)), works);
+            assert_eq!(key.can_be_revoked(UnixMillis(10)), works || expected == KeyStatus::Suspended);
         }
         assert_eq!(key(json!({})).path(), "/console/key?id=a%2Fb");
     }

@@ -2,6 +2,8 @@
 //! in `tests/console`.
 
 mod browser;
+mod forms;
 mod keys;
 mod pages;
 mod sessions;
+mod traps;

@@ -60,6 +60,17 @@ impl Browser {
         Self { cookies, ..self }
     }
 
+    /// The console that it looks at.
+    pub(super) fn console(&self) -> Router {
+        self.console.clone()
+    }
+
+    /// The header of its cookies.
+    pub(super) fn cookie(&self) -> String {
+        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        cookies.join("; ")
+    }
+
     pub(super) fn cookies(&self) -> BTreeMap<String, String> {
         self.cookies.clone()
     }
@@ -94,10 +105,23 @@ impl Browser {
         self.send(Method::POST, path, Some(form.finish()), header).await
     }
 
+    /// Sends a form as it is.
+    pub(super) async fn post_text(&mut self, path: &str, form: String) -> Page {
+        self.send(Method::POST, path, Some(form), None).await
+    }
+
     /// Sends a form with the token of the page that shows it.
     pub(super) async fn send_form(&mut self, page: &str, path: &str, fields: &[(&str, &str)]) -> Page {
-        let token = self.token(page).await;
-        let fields: Vec<_> = fields.iter().copied().chain([("token", token.as_str())]).collect();
+        let shown = self.get(page).await;
+        let hidden = |name: &str| {
+            shown
+                .text
+                .split_once(&format!("name=\"{name}\" value=\""))
+                .map(|(_, rest)| rest.split('"').next().unwrap_or_default().to_owned())
+        };
+        let (token, ticket) = (hidden("token").unwrap_or_default(), hidden("ticket").unwrap_or_default());
+        let more = [("token", token.as_str()), ("ticket", ticket.as_str())];
+        let fields: Vec<_> = fields.iter().copied().chain(more).collect();
         self.post(path, &fields).await
     }
 
@@ -113,10 +137,9 @@ impl Browser {
         form: Option<String>,
         header: Option<(&str, &str)>,
     ) -> Page {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let mut request = Request::builder().method(method).uri(path).extension(ConnectInfo(self.peer));
-        if !cookies.is_empty() {
-            request = request.header(COOKIE, cookies.join("; "));
+        if !self.cookies.is_empty() {
+            request = request.header(COOKIE, self.cookie());
         }
         if let Some((name, value)) = header {
             request = request.header(name, value);

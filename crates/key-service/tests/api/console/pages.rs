@@ -45,6 +45,8 @@ async fn what_others_have_named_is_text_and_nothing_else() {
 async fn every_answer_holds_the_browser_to_what_a_page_may_do() {
     let service = Service::new().await;
     let mut browser = Browser::logged_in(&service, "elastic").await;
+    let far = format!("/console/edges?from={}", usize::MAX);
+    assert_eq!(browser.get(&far).await.status, StatusCode::OK, "a page beyond the last is empty");
     for page in ["/console", "/console/login", "/console/keys", "/console/nowhere", "/console/key?id=x"] {
         let answer = browser.get(page).await;
         if page != "/console" {

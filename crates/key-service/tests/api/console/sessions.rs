@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::http::header::{LOCATION, SET_COOKIE};
-use latchkey_console::limits::FORM_LEN_MAX;
+use latchkey_console::limits::{FORM_LEN_MAX, LOGIN_FORM_LEN_MAX};
 use latchkey_key_service::limits::authentication_limits::FAILED_LOGINS_BURST;
 use latchkey_key_service::security::login_throttle::FailedLoginRate;
 use latchkey_key_service::settings::{LimitSettings, ServiceSettings};
@@ -43,9 +43,25 @@ async fn nobody_sees_a_page_or_sends_a_form_without_a_log_in() {
         let answer = browser.post(form, &[("token", "x")]).await;
         assert_eq!(
             (answer.status, answer.header(LOCATION)),
-            (StatusCode::SEE_OTHER, "/console/login"),
+            (StatusCode::SEE_OTHER, "/console/login?why=lost"),
             "{form}"
         );
+    }
+    assert!(browser.get("/console/login?why=lost").await.text.contains("nothing was done"));
+}
+
+#[tokio::test]
+async fn a_log_in_leads_to_the_first_page_that_there_is_for_the_user() {
+    let service = Service::new().await;
+    for (user, page) in [
+        ("own", "/console/keys"),
+        ("read", "/console/keys"),
+        ("feed", "/console/edges"),
+        ("nothing", "/console/me"),
+    ] {
+        let mut browser = Browser::logged_in(&service, user).await;
+        assert_eq!(browser.get("/console/first").await.header(LOCATION), page, "{user}");
+        assert_eq!(browser.get(page).await.status, StatusCode::OK, "{user}");
     }
 }
 
@@ -71,12 +87,12 @@ async fn a_password_a_key_and_a_token_log_in_and_what_is_wrong_does_not() {
         let page = browser.get("/console/me").await;
         match who {
             Some(who) => {
-                assert_eq!(answer.header(LOCATION), "/console/keys");
+                assert_eq!(answer.header(LOCATION), "/console/first");
                 assert!(page.text.contains(&format!(">{who}<")), "{who}: {}", page.text);
             }
             None => {
                 assert_eq!((answer.status, page.status), (StatusCode::UNAUTHORIZED, StatusCode::SEE_OTHER));
-                assert!(answer.text.contains("does not know this user, password, key or token"));
+                assert!(answer.text.contains("Wrong user, password, key or token"));
             }
         }
     }
@@ -133,8 +149,8 @@ async fn a_session_ends_by_itself_and_with_the_credential_it_was_begun_with() {
     assert_eq!(browser.get("/console/me").await.status, StatusCode::OK);
     service.elastic().delete("/_security/api_key", &json!({"ids": [key.id]}).to_string()).await;
     let answer = browser.get("/console/me").await;
-    assert_eq!(answer.header(LOCATION), "/console/login?ended=yes");
-    assert!(browser.get("/console/login?ended=yes").await.text.contains("not valid any more"));
+    assert_eq!(answer.header(LOCATION), "/console/login?why=ended");
+    assert!(browser.get("/console/login?why=ended").await.text.contains("not valid any more"));
 }
 
 #[tokio::test]
@@ -187,6 +203,11 @@ async fn a_form_up_to_its_limit_is_read_and_no_longer_one() {
     let most = "x".repeat(FORM_LEN_MAX - rest);
     let answer = browser.post("/console/keys/new", &[("metadata", &most), ("token", &token)]).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST, "it was read: the name is missing");
+    let login = |len: usize| format!("password={}", "x".repeat(len - "password=".len()));
+    let answer = browser.post_text("/console/login", login(LOGIN_FORM_LEN_MAX)).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST, "it was read: the user is missing");
+    let answer = browser.post_text("/console/login", login(LOGIN_FORM_LEN_MAX + 1)).await;
+    assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     let more = format!("{most}x");
     let answer = browser.post("/console/keys/new", &[("metadata", &more), ("token", &token)]).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
