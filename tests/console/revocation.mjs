@@ -42,7 +42,7 @@ async function revoke (name) {
   await page.getByLabel(`Select ${name}`).check()
   await page.getByRole('button', { name: 'Revoke the selected keys…' }).click()
   await arrive(page, 'Revoke keys')
-  await page.getByText('will stop at every edge within milliseconds, for ever').waitFor()
+  await page.getByText('will stop at every connected edge within milliseconds').waitFor()
   await page.getByRole('button', { name: 'Revoke it now' }).click()
   await arrive(page, 'Revocation')
 }
