@@ -5,6 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use latchkey_key_feed::UnixMillis;
 
+/// What stands for a moment beyond the calendar.
+const BEYOND_THE_CALENDAR: &str = "after the year 9999";
+
 const UNITS: [(u64, &str); 4] = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
 
 /// A moment for a page: as it is, and how far from now.
@@ -25,7 +28,10 @@ impl When {
 /// A moment by RFC 3339, in UTC and seconds.
 pub(crate) fn date(at: UnixMillis) -> String {
     let moment = i64::try_from(at.0).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    moment.map_or_else(|| at.0.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    moment.map_or_else(
+        || BEYOND_THE_CALENDAR.to_owned(),
+        |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
 
 fn relative(at: UnixMillis, now: UnixMillis) -> String {
@@ -85,7 +91,7 @@ mod tests {
             assert_eq!(When::of(at(millis), now).relative, expected, "{millis}");
         }
         assert_eq!(When::of(now, now).exact, "2026-01-01T00:00:00Z");
-        assert_eq!(date(UnixMillis(u64::MAX)), u64::MAX.to_string());
+        assert_eq!(date(UnixMillis(u64::MAX)), BEYOND_THE_CALENDAR);
     }
 
     #[test]

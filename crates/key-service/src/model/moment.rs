@@ -38,11 +38,16 @@ impl Moment {
     }
 }
 
-/// A moment, in milliseconds since 1970, as a date and time of day in UTC. One beyond the calendar stays a
-/// number.
+/// What stands for a moment beyond the calendar.
+const BEYOND_THE_CALENDAR: &str = "after the year 9999";
+
+/// A moment, in milliseconds since 1970, as a date and time of day in UTC.
 pub(crate) fn date(unix_ms: u64) -> String {
     let moment = i64::try_from(unix_ms).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
-    moment.map_or_else(|| unix_ms.to_string(), |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    moment.map_or_else(
+        || BEYOND_THE_CALENDAR.to_owned(),
+        |moment| moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+    )
 }
 
 #[cfg(test)]

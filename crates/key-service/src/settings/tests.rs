@@ -75,7 +75,7 @@ fn reports_every_mistake_at_once_and_no_value() {
             "xpack.security.authc.api_key.delete.interval: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.delete.retention_period: must be a duration, such as 24h (file)",
             "xpack.security.authc.api_key.x: is not known; known are enabled, delete (file)",
-            "user: is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, telemetry, xpack (file)",
+            "user: is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, telemetry, console, xpack (file)",
         ]
     );
 }
@@ -262,7 +262,7 @@ fn reports_the_mistakes_of_all_sources_and_who_made_them() {
     let form = "must be the path of a setting, =, and its value";
     let no_name = "is the name of no setting: A to Z, 0 to 9, _ for a period and __ for an underscore";
     let proxies = "not an address, such as 10.0.0.7, nor a block of them, such as 10.0.0.0/8";
-    let known = "is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, telemetry, xpack";
+    let known = "is not known; known are listen, data, store, users, answers, api_keys, audit, http, edges, limits, telemetry, console, xpack";
     assert_eq!(
         found,
         [
