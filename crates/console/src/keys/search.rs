@@ -16,10 +16,13 @@ pub(super) const STATUSES: [(&str, &str); 6] = [
     ("unused", "Not used for 90 days"),
 ];
 
+/// The order in which keys were added. The database has it, so that a page is quick however many keys there are.
+const ADDED: &str = "_doc";
+
 /// Orders of the list: the value in the address, the word on the page, the field, and whether the greatest comes first.
 pub(super) const ORDERS: [(&str, &str, &str, bool); 6] = [
-    ("", "Newest first", "creation", true),
-    ("oldest", "Oldest first", "creation", false),
+    ("", "Newest first", ADDED, true),
+    ("oldest", "Oldest first", ADDED, false),
     ("name", "Name", "name", false),
     ("owner", "Owner", "username", false),
     ("end", "Ends first", "expiration", false),
@@ -83,12 +86,12 @@ impl KeySearch {
         let (_, _, field, is_descending) =
             ORDERS.iter().find(|(value, ..)| *value == self.order).unwrap_or(&ORDERS[0]);
         let order = if *is_descending { "desc" } else { "asc" };
-        let mut body = json!({
-            "size": KEYS_SHOWN_AT_ONCE,
-            // Keys that are alike in the field have an order too, so that no page leaves one out.
-            "sort": [{*field: {"order": order}}, {"_doc": {"order": order}}],
-            "query": self.query(),
-        });
+        // Keys that are alike in the field have an order too, so that no page leaves one out.
+        let sort = match *field {
+            ADDED => json!([{ADDED: {"order": order}}]),
+            field => json!([{field: {"order": order}}, {ADDED: {"order": order}}]),
+        };
+        let mut body = json!({"size": KEYS_SHOWN_AT_ONCE, "sort": sort, "query": self.query()});
         if let (Value::Object(body), Some(after)) = (&mut body, &self.after) {
             body.insert("search_after".to_owned(), json!(after));
         }
@@ -160,7 +163,9 @@ mod tests {
     fn the_first_page_is_one_that_the_database_makes_by_itself() {
         let body = read("").body();
         assert_eq!(body["query"], json!({"match_all": {}}));
-        assert_eq!(body["sort"], json!([{"creation": {"order": "desc"}}, {"_doc": {"order": "desc"}}]));
+        assert_eq!(body["sort"], json!([{"_doc": {"order": "desc"}}]), "in an order that it keeps");
+        let by_name = read("sort=name").body();
+        assert_eq!(by_name["sort"], json!([{"name": {"order": "asc"}}, {"_doc": {"order": "asc"}}]));
     }
 
     #[test]
