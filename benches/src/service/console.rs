@@ -29,7 +29,7 @@ const PAGES: [(&str, &str, &str, Option<f64>); 4] = [
 /// When a page is not shown.
 pub fn measure(bench: &Bench, report: &mut Report) -> Result<()> {
     let most = bench.extent.choose(1_000_000, 10_000);
-    let rounds = bench.extent.choose(20, 5);
+    let rounds = bench.extent.choose(5, 3);
     let mut table =
         Table::new("How long pages of the console take", &["Page", "A thousand keys", "The most keys"]);
     report.add(Figure::new("console/keys", "keys", f64::from(most)));
