@@ -37,6 +37,10 @@ pub enum Credential {
     UnknownId,
     /// User and password, for a filter that takes no keys. They are as long as id and secret.
     UserAndPassword,
+    /// A key that is one opaque text, brought along from elsewhere.
+    Opaque,
+    /// The secret that a key had before it was rotated.
+    BeforeRotation,
 }
 
 impl KeySet {
@@ -91,9 +95,22 @@ impl Credential {
     /// The value of `Authorization` for the key of this number. All of one kind are equally long.
     #[must_use]
     pub fn authorization(self, number: u32) -> String {
+        if self == Self::Opaque {
+            return format!("Bearer {}", opaque_key(number));
+        }
         let (user, password) = self.parts(number);
         let scheme = if self == Self::UserAndPassword { "Basic" } else { "ApiKey" };
         format!("{scheme} {}", STANDARD.encode(format!("{user}:{password}")))
+    }
+
+    /// The key as an import takes it.
+    #[must_use]
+    pub fn imported(self, number: u32) -> String {
+        if self == Self::Opaque {
+            return opaque_key(number);
+        }
+        let (id, secret) = self.parts(number);
+        format!("{id}:{secret}")
     }
 
     /// What stands before and after the colon.
@@ -105,9 +122,18 @@ impl Credential {
             Self::WrongSecret => (of("id"), of("wrong")),
             Self::UnknownId => (of("unknown"), of("secret")),
             Self::UserAndPassword => (of("user"), of("password")),
+            Self::Opaque => (of("opaque id"), of("opaque secret")),
+            Self::BeforeRotation => (of("rotated id"), of("rotated secret")),
         };
         (text(&id, ID_BYTES), text(&secret, SECRET_BYTES))
     }
+}
+
+/// A text without a colon and of no other form, as other gateways give out: a UUID.
+fn opaque_key(number: u32) -> String {
+    let digits: String = drawn("opaque", number).iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let groups = [0..8, 8..12, 12..16, 16..20, 20..32].map(|group| digits.get(group).unwrap_or_default());
+    groups.join("-")
 }
 
 /// Bytes of an id and of a secret before Base64: as the key service makes them.
@@ -166,9 +192,14 @@ mod tests {
 
     #[test]
     fn credentials_of_a_kind_are_equally_long_and_all_different() {
-        for kind in
-            [Credential::Valid, Credential::WrongSecret, Credential::UnknownId, Credential::UserAndPassword]
-        {
+        for kind in [
+            Credential::Valid,
+            Credential::WrongSecret,
+            Credential::UnknownId,
+            Credential::UserAndPassword,
+            Credential::Opaque,
+            Credential::BeforeRotation,
+        ] {
             let [first, other] = [0, 999_999].map(|number| kind.authorization(number));
             assert_eq!(first.len(), other.len());
             assert_ne!(first, other);
@@ -188,6 +219,15 @@ mod tests {
         assert!(digest.matches(&salt, &KeySecret::presented(secret.into_bytes())));
         let wrong = Credential::WrongSecret.parts(3).1;
         assert!(!digest.matches(&salt, &KeySecret::presented(wrong.into_bytes())));
+    }
+
+    #[test]
+    fn an_opaque_key_is_presented_as_it_is_brought_along() {
+        let text = Credential::Opaque.imported(7);
+        assert_eq!(Credential::Opaque.authorization(7), format!("Bearer {text}"));
+        assert!(latchkey_key_feed::check_opaque(&text).is_ok(), "{text}");
+        let (id, secret) = Credential::BeforeRotation.parts(7);
+        assert_eq!(Credential::BeforeRotation.imported(7), format!("{id}:{secret}"));
     }
 
     #[test]

@@ -7,16 +7,19 @@ use crate::bench::Bench;
 use crate::chart::Chart;
 use crate::cores::Place;
 use crate::edge::authoriser_process::AuthoriserProcess;
-use crate::edge::contender::{self, BARE, CALLS, Contender, NATIVE, NATIVE_HEADERS, OUR_HEADERS, OURS};
+use crate::edge::contender::{
+    self, BARE, CALLS, Contender, NATIVE, NATIVE_HEADERS, NATIVE_OPAQUE, NATIVE_ROTATED, OUR_HEADERS, OURS,
+    OURS_OPAQUE, OURS_ROTATED,
+};
 use crate::edge::edge_stack::{self, KeyService};
 use crate::edge::rounds::{self, BUSY_CONNECTIONS, Pace, Stop, Visits};
 use crate::figure::{Figure, Target};
-use crate::key_set::KeySet;
+use crate::key_set::{Credential, KeySet};
 use crate::load::Load;
 use crate::report::{Report, Table};
 use crate::samples::{Samples, paired};
 
-/// How many keys everyone knows.
+/// How many keys everyone knows. Where opaque or rotated keys are shown, our filters know as many of these besides.
 pub const KEYS: KeySet = KeySet { count: 1000 };
 
 /// An Envoy with everyone, a key service and an authoriser.
@@ -37,6 +40,11 @@ impl Arena {
     /// When a part does not start, or someone does not admit the key.
     pub fn start(bench: &Bench) -> Result<Self> {
         let service = KeyService::start(bench, KEYS)?;
+        for kind in [Credential::Opaque, Credential::BeforeRotation] {
+            if contender::all(bench).iter().any(|contender| contender.takes == kind) {
+                service.bring_along(KEYS, kind)?;
+            }
+        }
         let authoriser = AuthoriserProcess::start(KEYS)?;
         let mut config = contender::config(bench, KEYS, &service.feed_key.encoded)?;
         config.set_cluster_address("key_service", service.process.address())?;
@@ -143,6 +151,10 @@ fn tell_ratios(results: &[(Contender, Visits)], report: &mut Report) -> Result<(
         (CALLS, "empty", None),
         ("ext-authz-http", OUR_HEADERS, None),
         ("ext-authz-grpc", NATIVE_HEADERS, None),
+        (OURS_OPAQUE, OURS, None),
+        (OURS_ROTATED, OURS, None),
+        (NATIVE_OPAQUE, NATIVE, None),
+        (NATIVE_ROTATED, NATIVE, None),
         (OURS, "latchkey-against", None),
         (OUR_HEADERS, "latchkey-against-headers", None),
         (NATIVE, "latchkey-against", None),

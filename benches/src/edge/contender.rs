@@ -25,6 +25,18 @@ pub const NATIVE: &str = "latchkey-native";
 /// Our native module when it tells the identity in headers only.
 pub const NATIVE_HEADERS: &str = "latchkey-native-headers";
 
+/// Our Wasm filter, whose clients show opaque keys.
+pub const OURS_OPAQUE: &str = "latchkey-opaque";
+
+/// Our native module, whose clients do.
+pub const NATIVE_OPAQUE: &str = "latchkey-native-opaque";
+
+/// Our Wasm filter, whose clients show the secrets that their keys had before a rotation.
+pub const OURS_ROTATED: &str = "latchkey-rotated";
+
+/// Our native module, whose clients do.
+pub const NATIVE_ROTATED: &str = "latchkey-native-rotated";
+
 /// How many rules the gates with rules have.
 const RULES: usize = 100;
 
@@ -66,6 +78,10 @@ const fn asking(name: &'static str, label: &'static str) -> Contender {
     Contender { asks: true, ..gate(name, label) }
 }
 
+const fn showing(takes: Credential, contender: Contender) -> Contender {
+    Contender { takes, ..contender }
+}
+
 const AGAINST: [Contender; 2] = [
     gate("latchkey-against", "Latchkey, the other build"),
     gate("latchkey-against-headers", "Latchkey, the other build, headers only"),
@@ -82,11 +98,15 @@ const ALL: &[Contender] = &[
     gate("latchkey-native-id", "Latchkey, native, headers, id in filter state"),
     gate(NATIVE_HEADERS, "Latchkey, native, headers only"),
     gate("latchkey-native-rules", "Latchkey, native, headers only, 100 rules"),
+    showing(Credential::Opaque, gate(OURS_OPAQUE, "Latchkey, opaque keys after Bearer")),
+    showing(Credential::Opaque, gate(NATIVE_OPAQUE, "Latchkey, native, opaque keys after Bearer")),
+    showing(Credential::BeforeRotation, gate(OURS_ROTATED, "Latchkey, secrets before a rotation")),
+    showing(Credential::BeforeRotation, gate(NATIVE_ROTATED, "Latchkey, native, secrets before a rotation")),
     contender(CALLS, "the host calls of “headers only”, and nothing else"),
     contender("empty", "empty Wasm filter"),
     contender("empty-trimmed", "empty Wasm filter, trimmed"),
     gate("api-key-auth", "api_key_auth (native)"),
-    Contender { takes: Credential::UserAndPassword, ..gate("basic-auth", "basic_auth (native)") },
+    showing(Credential::UserAndPassword, gate("basic-auth", "basic_auth (native)")),
     contender("lua", "Lua, sets the same headers"),
     asking("ext-authz-http", "ext_authz over HTTP"),
     asking("ext-authz-grpc", "ext_authz over gRPC"),
@@ -131,16 +151,25 @@ pub fn filter(bench: &Bench, contender: Contender, keys: KeySet, feed: &str) -> 
     let other = bench.against.as_deref().map_or(wasm, Build::Other);
     let ours = |build, identity, rules| {
         let (cluster, feed_credential) = ("key_service", feed);
-        Filter::latchkey(&Gate { build, table: name, cluster, feed_credential, identity, rules })
+        let takes_bearer_keys = contender.takes == Credential::Opaque;
+        Filter::latchkey(&Gate {
+            build,
+            table: name,
+            cluster,
+            feed_credential,
+            identity,
+            rules,
+            takes_bearer_keys,
+        })
     };
     Ok(Some(match name {
         BARE => return Ok(None),
-        OURS => ours(wasm, Identity::Both, 0)?,
+        OURS | OURS_OPAQUE | OURS_ROTATED => ours(wasm, Identity::Both, 0)?,
         "latchkey-id" => ours(wasm, Identity::HeadersAndId, 0)?,
         OUR_HEADERS => ours(wasm, Identity::Headers, 0)?,
         "latchkey-filter-state" => ours(wasm, Identity::FilterState, 0)?,
         "latchkey-rules" => ours(wasm, Identity::Headers, RULES)?,
-        NATIVE => ours(native, Identity::Both, 0)?,
+        NATIVE | NATIVE_OPAQUE | NATIVE_ROTATED => ours(native, Identity::Both, 0)?,
         "latchkey-native-id" => ours(native, Identity::HeadersAndId, 0)?,
         NATIVE_HEADERS => ours(native, Identity::Headers, 0)?,
         "latchkey-native-rules" => ours(native, Identity::Headers, RULES)?,

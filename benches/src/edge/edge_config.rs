@@ -69,6 +69,8 @@ pub struct Gate<'a> {
     pub identity: Identity,
     /// How many rules it has. The requests of a bench are of the last one.
     pub rules: usize,
+    /// Whether what stands after `Bearer` is a key, and may be an opaque one.
+    pub takes_bearer_keys: bool,
 }
 
 /// A build of our filter.
@@ -191,6 +193,10 @@ impl Filter {
         let forwards = gate.identity == Identity::FilterStateAndCredential;
         fields.insert("forward_credential".to_owned(), json!(forwards));
         fields.insert("identity".to_owned(), identity);
+        if gate.takes_bearer_keys {
+            let sources = json!([{"authorization": ["ApiKey", "Bearer"], "bearer": "keys"}]);
+            fields.insert("credential_sources".to_owned(), sources);
+        }
         if gate.rules > 0 {
             fields.insert("rules".to_owned(), rules(gate.rules));
         }

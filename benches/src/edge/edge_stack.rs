@@ -12,12 +12,13 @@ use latchkey_local_stack::http::{Request, http1};
 use latchkey_local_stack::key_service::{CreatedKey, KeyServiceProcess};
 use latchkey_local_stack::shell::Shell;
 use latchkey_local_stack::wait;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::bench::Bench;
 use crate::cores::{self, Place};
 use crate::edge::edge_config::EdgeConfig;
-use crate::key_set::KeySet;
+use crate::key_set::{Credential, KeySet};
 
 /// How long an Envoy may take until it admits its last key. The target for a million is 10 s; this ends a run
 /// that hangs.
@@ -50,7 +51,46 @@ impl KeyService {
         let feed_key = process.client().create_feed_key()?;
         Ok(Self { process, feed_key, _directory: directory })
     }
+
+    /// Adds as many keys of a kind that is not in the store: opaque keys, or keys that were rotated since. Their
+    /// owner may do what those of the others may, and rotate its keys.
+    ///
+    /// # Errors
+    ///
+    /// When the service does not take them.
+    pub fn bring_along(&self, keys: KeySet, kind: Credential) -> Result<()> {
+        let administer = |request: Request| {
+            let answer = self.process.client().send(request)?;
+            ensure!(answer.status == 200, "bringing {kind:?} keys along: {}", answer.text());
+            answer.json()
+        };
+        let role = json!({"cluster": ["monitor", "manage_own_api_key"]});
+        administer(Request::new("PUT", "/_security/role/ops").json(&role))?;
+        let owner = json!({"service_account": true, "roles": ["ops"]});
+        administer(Request::new("PUT", &format!("/_security/user/{OWNER}")).json(&owner))?;
+        let described = json!({"reader": {"cluster": ["monitor"]}});
+        let imported: Vec<Value> = (0..keys.count)
+            .map(|number| {
+                json!({
+                    "key": kind.imported(number), "owner": OWNER, "name": format!("service-{number}"),
+                    "role_descriptors": described,
+                })
+            })
+            .collect();
+        administer(Request::new("POST", "/_latchkey/api_key/_import").json(&json!({"keys": imported})))?;
+        if kind == Credential::BeforeRotation {
+            for number in 0..keys.count {
+                let path = format!("/_security/api_key/{}/_rotate", kind.parts(number).0);
+                let rotate = Request::new("POST", &path).json(&json!({"overlap": "30d"}));
+                administer(rotate.header("es-security-runas-user", OWNER))?;
+            }
+        }
+        Ok(())
+    }
 }
+
+/// Whose keys are brought along. The name is as long as those of the owners of others.
+const OWNER: &str = "team-xx";
 
 /// Makes `data` a store that holds just these keys, and says how many bytes that is.
 ///

@@ -54,7 +54,8 @@ fn config(shell: Shell, service: &KeyService) -> Result<EdgeConfig> {
     let mut config = EdgeConfig::new()?;
     let (cluster, feed_credential) = ("key_service", service.feed_key.encoded.as_str());
     let (build, identity) = (Build::Ours(shell), Identity::Both);
-    let gate = Gate { build, table: EDGE, cluster, feed_credential, identity, rules: 0 };
+    let gate =
+        Gate { build, table: EDGE, cluster, feed_credential, identity, rules: 0, takes_bearer_keys: false };
     config.add_listener(EDGE, Some(Filter::latchkey(&gate)?), Surroundings::default())?;
     config.set_cluster_address(cluster, service.process.address())?;
     Ok(config)

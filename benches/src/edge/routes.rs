@@ -86,7 +86,15 @@ fn config(service: &KeyService) -> Result<EdgeConfig> {
         for (shell, title, _) in SHELLS {
             for (way, identity) in WAYS {
                 let (build, table) = (Build::Ours(shell), "routes");
-                let gate = Gate { build, table, cluster, feed_credential, identity, rules: 0 };
+                let gate = Gate {
+                    build,
+                    table,
+                    cluster,
+                    feed_credential,
+                    identity,
+                    rules: 0,
+                    takes_bearer_keys: false,
+                };
                 let filter = Filter::latchkey(&gate)?;
                 config.add_listener(&listener(title, way, routes), Some(filter), surroundings)?;
             }

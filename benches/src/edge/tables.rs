@@ -89,7 +89,15 @@ fn config(sizes: &[Size], services: &[KeyService]) -> Result<EdgeConfig> {
             let (build, identity) = (Build::Ours(shell), Identity::Both);
             let (listener, cluster) = (size.listener(title), size.cluster);
             let feed_credential = service.feed_key.encoded.as_str();
-            let gate = Gate { build, table: &listener, cluster, feed_credential, identity, rules: 0 };
+            let gate = Gate {
+                build,
+                table: &listener,
+                cluster,
+                feed_credential,
+                identity,
+                rules: 0,
+                takes_bearer_keys: false,
+            };
             config.add_listener(&listener, Some(Filter::latchkey(&gate)?), Surroundings::default())?;
         }
     }

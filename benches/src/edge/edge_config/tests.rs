@@ -13,7 +13,9 @@ fn gate(identity: Identity) -> Filter {
 fn gate_in(shell: Shell, identity: Identity, rules: usize) -> Filter {
     let (build, table, cluster, feed_credential) =
         (Build::Ours(shell), "table", "key_service", "aWQ6c2VjcmV0");
-    Filter::latchkey(&Gate { build, table, cluster, feed_credential, identity, rules }).unwrap()
+    let takes_bearer_keys = rules > 0;
+    Filter::latchkey(&Gate { build, table, cluster, feed_credential, identity, rules, takes_bearer_keys })
+        .unwrap()
 }
 
 /// Envoy reads it, starts every filter with its configuration, and binds no port.
