@@ -32,7 +32,8 @@ impl<H: SimHost> World<H> {
             }
             Act::Request(which, key) => {
                 if let Some(plugin) = self.pick_plugin(which, |plugin| plugin.serves()) {
-                    self.request(&plugin, key as usize % self.setting.keys);
+                    let all = self.all_presented();
+                    self.request(&plugin, all[key as usize % all.len()]);
                 }
             }
             Act::Trap(which) => self.trap(which),
@@ -78,6 +79,7 @@ impl<H: SimHost> World<H> {
             Act::Lose(which) => self.lose(which),
             Act::Write(key) => self.write(key, None),
             Act::WriteExpiring(key, millis) => self.write(key, Some(millis)),
+            Act::Rotate(key, overlap_ms) => self.rotate(key, overlap_ms),
             Act::Invalidate(key) => {
                 self.service.borrow_mut().store.invalidate(key as usize % self.setting.keys);
             }

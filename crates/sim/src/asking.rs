@@ -7,9 +7,10 @@ use latchkey_filter::host::RequestId;
 use latchkey_filter::testing::RequestState;
 use latchkey_key_feed::UnixMillis;
 
-use crate::history::{Key, Version};
+use crate::history::Version;
 use crate::host::SimHost;
 use crate::invariants::{self, Admitted, Broken};
+use crate::keys::Presented;
 use crate::promises::{Heard, Promised};
 use crate::proxy::{HeldRequest, Plugin};
 use crate::setting::ClockFault;
@@ -33,23 +34,28 @@ pub(crate) struct Began {
 
 impl<H: SimHost> World<H> {
     /// A request with a key comes to a plugin, and may wait there.
-    pub(crate) fn request(self: &Rc<Self>, plugin: &Rc<Plugin<H>>, key: Key) {
-        self.ask(plugin, key, true);
+    pub(crate) fn request(self: &Rc<Self>, plugin: &Rc<Plugin<H>>, presented: Presented) {
+        self.ask(plugin, presented, true);
     }
 
     /// Asks with a key. A request that would wait is given up, unless it `may_wait`.
-    pub(crate) fn ask(self: &Rc<Self>, plugin: &Rc<Plugin<H>>, key: Key, may_wait: bool) -> Answer {
+    pub(crate) fn ask(
+        self: &Rc<Self>,
+        plugin: &Rc<Plugin<H>>,
+        presented: Presented,
+        may_wait: bool,
+    ) -> Answer {
         let began = self.moment_of(plugin);
         let mut came = None;
-        self.on_thread(plugin, |plugin| came = self.come(plugin, key));
+        self.on_thread(plugin, |plugin| came = Self::come(plugin, presented));
         let Some((id, filter, flow)) = came else { return Answer::Busy };
         if flow == Flow::Continue {
-            let version = self.admitted(plugin, id, key, began);
+            let version = self.admitted(plugin, id, presented, began);
             plugin.host.fake().end(id);
             return Answer::Admitted(version);
         }
         if may_wait && filter.waits() {
-            plugin.held.borrow_mut().push(HeldRequest { id, key, filter });
+            plugin.held.borrow_mut().push(HeldRequest { id, presented, filter });
         } else {
             drop(filter);
             plugin.host.fake().end(id);
@@ -57,15 +63,16 @@ impl<H: SimHost> World<H> {
         Answer::NotAdmitted
     }
 
-    fn come(&self, plugin: &Plugin<H>, key: Key) -> Option<(RequestId, RequestFilter<H>, Flow)> {
+    fn come(plugin: &Plugin<H>, presented: Presented) -> Option<(RequestId, RequestFilter<H>, Flow)> {
         let id = plugin.next_request();
         let mut filter = plugin.root.borrow().as_ref()?.request(id);
+        let credential = presented.credential();
         let headers = [
             (":method", "GET"),
             (":authority", "shop.example"),
             (":path", "/"),
             ("x-api-key-name", "forged"),
-            ("authorization", self.credentials[key].as_str()),
+            ("authorization", credential.as_str()),
         ];
         let mut request = plugin.host.fake().come(id, RequestState::with_headers(&headers));
         let flow = filter.headers(&mut request);
@@ -81,9 +88,9 @@ impl<H: SimHost> World<H> {
             let mut held = plugin.held.borrow_mut();
             held.extract_if(.., |held| !held.filter.waits()).collect()
         };
-        for HeldRequest { id, key, filter } in settled {
+        for HeldRequest { id, presented, filter } in settled {
             if plugin.host.fake().state(id).resumed > 0 {
-                self.admitted(plugin, id, key, began);
+                self.admitted(plugin, id, presented, began);
             }
             drop(filter);
             plugin.host.fake().end(id);
@@ -107,7 +114,13 @@ impl<H: SimHost> World<H> {
     }
 
     /// A key was admitted: every promise about that is looked at.
-    fn admitted(&self, plugin: &Plugin<H>, id: RequestId, key: Key, began: Began) -> Option<Version> {
+    fn admitted(
+        &self,
+        plugin: &Plugin<H>,
+        id: RequestId,
+        presented: Presented,
+        began: Began,
+    ) -> Option<Version> {
         let state = plugin.host.fake().state(id);
         let version = match &state.values("x-api-key-name")[..] {
             [name] => Version::read(name),
@@ -121,7 +134,9 @@ impl<H: SimHost> World<H> {
         };
         // Somebody may have set the clock in between.
         let wall = began.wall.min(plugin.clocks.true_wall());
-        let admitted = Admitted { key, version, kind: plugin.kind, promised, age_ms, ticked_ms, wall };
+        let Presented { key, secret } = presented;
+        let admitted =
+            Admitted { key, secret, version, kind: plugin.kind, promised, age_ms, ticked_ms, wall };
         let judged = self.judge_admitted(&admitted);
         self.judge(judged.map_err(|broken| broken.at(&plugin.told())));
         version
@@ -134,15 +149,23 @@ impl<H: SimHost> World<H> {
         invariants::acknowledged_is_applied(admitted, history)?;
         invariants::complete_is_everywhere(admitted, history)?;
         invariants::old_tables_refuse(admitted)?;
-        invariants::expired_keys_are_refused(admitted, history)
+        invariants::expired_keys_are_refused(admitted, history)?;
+        invariants::ended_secrets_are_refused(admitted, history)
     }
 
-    /// Asks every plugin of a process with every key.
+    /// All that clients may present: each key with each of its secrets.
+    pub(crate) fn all_presented(&self) -> Vec<Presented> {
+        let store = &self.service.borrow().store;
+        let with_secrets = |key| store.secrets_of(key).map(move |secret| Presented { key, secret });
+        (0..self.setting.keys).flat_map(with_secrets).collect()
+    }
+
+    /// Asks every plugin of a process with all that clients may present.
     pub(crate) fn ask_all_of(self: &Rc<Self>, process: u64) {
         let Some(process) = self.process(process) else { return };
         for plugin in process.serving() {
-            for key in 0..self.setting.keys {
-                self.ask(&plugin, key, false);
+            for presented in self.all_presented() {
+                self.ask(&plugin, presented, false);
             }
         }
     }

@@ -5,6 +5,8 @@ use std::fmt;
 
 use latchkey_key_feed::UnixMillis;
 
+use crate::keys::{Secret, Secrets};
+
 /// A key of the simulation, by its number.
 pub(crate) type Key = usize;
 
@@ -36,11 +38,20 @@ pub(crate) enum KeyState {
     Ended,
 }
 
+/// Whom a state of a key admits, and how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// When it ends by itself; `None` is never.
+    pub(crate) expiration: Option<UnixMillis>,
+    /// The secrets that the key has.
+    pub(crate) secrets: Secrets,
+}
+
 /// Every change of every key, by epoch.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     epochs: Vec<BTreeMap<Key, Vec<(u64, KeyState)>>>,
-    expirations: BTreeMap<Version, UnixMillis>,
+    terms: BTreeMap<Version, Terms>,
 }
 
 impl Version {
@@ -71,17 +82,22 @@ impl History {
         }
     }
 
-    /// When that state of a key ends by itself.
-    pub(crate) fn note_expiration(&mut self, version: Version, expiration: Option<UnixMillis>) {
-        if let Some(expiration) = expiration {
-            self.expirations.insert(version, expiration);
-        }
+    /// The terms of a new state of a key.
+    pub(crate) fn note_terms(&mut self, version: Version, terms: Terms) {
+        self.terms.insert(version, terms);
     }
 
-    /// When a state of a key ends by itself; `None` is never.
+    /// The terms of a state of a key. One that was never told admits as a new key does, and nobody gives it out.
     #[must_use]
-    pub(crate) fn expiration(&self, version: Version) -> Option<UnixMillis> {
-        self.expirations.get(&version).copied()
+    pub(crate) fn terms(&self, version: Version) -> Terms {
+        let unknown = Terms { expiration: None, secrets: Secrets::NEW };
+        self.terms.get(&version).copied().unwrap_or(unknown)
+    }
+
+    /// Whether somebody with that secret is admitted by a state of a key, for whoever has that time.
+    #[must_use]
+    pub(crate) fn admits(&self, version: Version, secret: Secret, now: UnixMillis) -> bool {
+        self.terms(version).secrets.admit(secret, now)
     }
 
     /// Whether the service has ever told this of the key.

@@ -7,6 +7,7 @@
 //! | Once the service has said that a change is complete, nobody admits by anything older. | at every admission, and of all keys in all edges at that moment |
 //! | A table that is older than its plugin allows admits nobody. | at every admission |
 //! | A key that has expired by the clock of its edge is not admitted. | at every admission |
+//! | A secret that a key does not have any more, by the clock of its edge, is not admitted. | at every admission |
 //! | The entries of shared data stay within their bound. | after every step |
 //! | When nothing happens any more, every edge admits what a full load would admit. | at the end |
 //! | The feed never stops for ever: then every edge has acknowledged the latest change and waits for the next. | at the end |
@@ -16,7 +17,8 @@ use std::fmt;
 use latchkey_key_feed::UnixMillis;
 
 use crate::configs::refuse_after_ms;
-use crate::history::{History, Key, KeyState, Position, Version};
+use crate::history::{History, Key, Position, Version};
+use crate::keys::{Presented, Secret};
 use crate::promises::Promised;
 use crate::setting::ConfigKind;
 
@@ -42,6 +44,8 @@ pub enum Promise {
     OldTablesRefuse,
     /// A key that has expired is not admitted.
     ExpiredKeysAreRefused,
+    /// A secret that a key does not have any more is not admitted.
+    EndedSecretsAreRefused,
     /// The entries of shared data are bounded.
     EntriesAreBounded,
     /// In the end, every edge admits what a full load would admit.
@@ -54,6 +58,8 @@ pub enum Promise {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Admitted {
     pub(crate) key: Key,
+    /// With which of its secrets.
+    pub(crate) secret: Secret,
     /// As what; `None` when it has no identity that can be read.
     pub(crate) version: Option<Version>,
     pub(crate) kind: ConfigKind,
@@ -138,7 +144,7 @@ pub(crate) fn old_tables_refuse(admitted: &Admitted) -> Result<(), Broken> {
 /// A key that has expired by the clock of its edge is not admitted.
 pub(crate) fn expired_keys_are_refused(admitted: &Admitted, history: &History) -> Result<(), Broken> {
     let Admitted { key, version, wall, .. } = *admitted;
-    let expiration = version.and_then(|version| history.expiration(version));
+    let expiration = version.and_then(|version| history.terms(version).expiration);
     match expiration {
         Some(expiration) if wall >= expiration => Err(Broken::of(
             Promise::ExpiredKeysAreRefused,
@@ -146,6 +152,18 @@ pub(crate) fn expired_keys_are_refused(admitted: &Admitted, history: &History) -
         )),
         _ => Ok(()),
     }
+}
+
+/// A secret that a key does not have any more is not admitted.
+pub(crate) fn ended_secrets_are_refused(admitted: &Admitted, history: &History) -> Result<(), Broken> {
+    let Admitted { key, secret, version, wall, .. } = *admitted;
+    let Some(version) = version else { return Ok(()) };
+    if history.admits(version, secret, wall) {
+        return Ok(());
+    }
+    let secrets = history.terms(version).secrets;
+    let how = format!("key {key} is admitted with secret {secret}, and at {wall:?} it has {secrets:?}");
+    Err(Broken::of(Promise::EndedSecretsAreRefused, how))
 }
 
 /// The entries of shared data stay within their bound.
@@ -160,18 +178,14 @@ pub(crate) fn entries_are_bounded(process: u64, entries: usize, entries_max: usi
 /// When nothing happens any more, every edge admits what a full load would admit.
 pub(crate) fn edges_converge(
     who: &str,
-    key: Key,
+    presented: Presented,
     admitted: Option<Option<Version>>,
-    state: Option<KeyState>,
+    by_a_load: Option<Version>,
 ) -> Result<(), Broken> {
-    let expected = match state {
-        Some(KeyState::Live(version)) => Some(Some(version)),
-        Some(KeyState::Ended) | None => None,
-    };
-    if admitted == expected {
+    if admitted == by_a_load.map(Some) {
         return Ok(());
     }
-    let how = format!("in the end {who} admits key {key} as {admitted:?}, and a load as {expected:?}");
+    let how = format!("in the end {who} admits {presented:?} as {admitted:?}, and a load as {by_a_load:?}");
     Err(Broken::of(Promise::EdgesConverge, how))
 }
 

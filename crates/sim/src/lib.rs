@@ -28,6 +28,7 @@ mod dice;
 mod history;
 pub mod host;
 mod invariants;
+mod keys;
 mod last_page;
 mod network;
 mod operating;

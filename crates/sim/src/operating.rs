@@ -15,6 +15,12 @@ impl<H: SimHost> World<H> {
         service.store.write(key as usize % self.setting.keys, expiration);
     }
 
+    pub(crate) fn rotate(&self, key: u16, overlap_ms: u64) {
+        let mut service = self.service.borrow_mut();
+        let until = service.replicas[0].clocks.true_wall().plus_millis(overlap_ms);
+        service.store.rotate(key as usize % self.setting.keys, until);
+    }
+
     pub(crate) fn edge_of(&self, machine: u16) -> String {
         edge_name(machine as usize % self.setting.machines)
     }

@@ -9,8 +9,8 @@ use latchkey_filter::table::TableIdentity;
 use latchkey_filter::testing::{FakeClocks, FakePlace};
 
 use crate::configs::Configured;
-use crate::history::Key;
 use crate::host::SimHost;
+use crate::keys::Presented;
 use crate::setting::ConfigKind;
 
 /// A process of an edge.
@@ -62,7 +62,7 @@ pub(crate) struct Plugin<H: SimHost> {
 /// A request that waits.
 pub(crate) struct HeldRequest<H: SimHost> {
     pub(crate) id: RequestId,
-    pub(crate) key: Key,
+    pub(crate) presented: Presented,
     /// Ends with this value.
     pub(crate) filter: RequestFilter<H>,
 }

@@ -80,13 +80,13 @@ impl<H: SimHost> World<H> {
 
     fn compare_with_a_load(self: &Rc<Self>) -> Result<(), Broken> {
         for plugin in self.plugins().iter().filter(|plugin| plugin.serves()) {
-            for key in 0..self.setting.keys {
-                let admitted = match self.ask(plugin, key, false) {
+            for presented in self.all_presented() {
+                let admitted = match self.ask(plugin, presented, false) {
                     Answer::Admitted(version) => Some(version),
                     Answer::NotAdmitted | Answer::Busy => None,
                 };
-                let state = self.service.borrow().store.state_of(key, plugin.clocks.true_wall());
-                invariants::edges_converge(&plugin.told(), key, admitted, state)?;
+                let by_a_load = self.service.borrow().store.admits(presented, plugin.clocks.true_wall());
+                invariants::edges_converge(&plugin.told(), presented, admitted, by_a_load)?;
             }
         }
         Ok(())

@@ -56,6 +56,8 @@ pub enum Act {
     Write(u16),
     /// A key is made or changed, and ends by itself after so many milliseconds.
     WriteExpiring(u16, u64),
+    /// A key gets another secret, and the one that it has works for so many milliseconds more.
+    Rotate(u16, u64),
     /// A key is invalidated.
     Invalidate(u16),
     /// The key with which the edge of a machine reads the feed is invalidated.
@@ -166,9 +168,10 @@ fn draw_usual(dice: &mut Dice) -> Act {
         34..52 => Act::Deliver(dice.which(), Fate::Whole),
         52..58 => Act::Write(dice.which()),
         58..60 => Act::WriteExpiring(dice.which(), dice.pick(&[1, 500, 3_000, 20_000])),
-        60..66 => Act::Invalidate(dice.which()),
-        66..72 => Act::WaitForEdges(dice.which()),
-        72..78 => Act::Request(dice.which(), dice.which()),
+        60..63 => Act::Rotate(dice.which(), dice.pick(&[0, 500, 3_000, 20_000])),
+        63..68 => Act::Invalidate(dice.which()),
+        68..73 => Act::WaitForEdges(dice.which()),
+        73..78 => Act::Request(dice.which(), dice.which()),
         78..82 => Act::Wake(dice.which()),
         82..86 => Act::Exchange(dice.which()),
         86..88 => Act::Tidy(dice.which()),

@@ -59,8 +59,8 @@ const RULES: EdgeRules =
 const WAIT_MS: u64 = 60_000;
 
 impl Service {
-    pub(crate) fn new(keys: usize, rows_max: usize, versions: Vec<FeedVersion>) -> Self {
-        let store = Store::new(keys);
+    pub(crate) fn new(rows_max: usize, versions: Vec<FeedVersion>) -> Self {
+        let store = Store::new();
         let replicas = versions.into_iter().map(|version| Replica::begin(&store, version, FakeClocks::new()));
         let replicas = replicas.collect();
         Self { store, replicas, rows_max }

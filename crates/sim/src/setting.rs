@@ -1,7 +1,7 @@
 //! How a fleet is made, and what may befall it: what stays as it is while the schedule is cut short.
 
 use crate::dice::Dice;
-use crate::store::KEYS_MAX;
+use crate::keys::KEYS_MAX;
 
 /// The setting of one run.
 #[derive(Clone, Debug)]

@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use latchkey_edge_ledger::testing::KeptRows;
 use latchkey_key_feed::{
-    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, FeedVersion, KeptSecrets, KeyId,
-    KeyRecord, KeySecret, Owner, Salt, SecretDigest, UnixMillis,
+    Cursor, Epoch, FeedApplication, FeedPage, FeedPageWithRights, FeedRow, FeedVersion, KeyId, KeyRecord,
+    Owner, UnixMillis,
 };
 
-use crate::history::{History, Key, KeyState, Version};
+use crate::history::{History, Key, KeyState, Terms, Version};
+use crate::keys::{Presented, Secret, Secrets, id_of};
 
-/// Keys at most.
-pub(crate) const KEYS_MAX: usize = 5;
+/// How many secrets before its latest one are tried of a key: one that may still work, and one that cannot.
+const SECRETS_BEFORE: Secret = 2;
 
 /// Everything that is durable.
 pub(crate) struct Store {
@@ -19,7 +20,8 @@ pub(crate) struct Store {
     pub(crate) epoch: usize,
     pub(crate) history: History,
     backup: Option<Held>,
-    keys: Vec<KeyParts>,
+    /// Rotations of each key so far. A store that is restored forgets them, and clients do not.
+    rotations: BTreeMap<Key, Secret>,
 }
 
 /// What a copy of the store has.
@@ -31,12 +33,6 @@ pub(crate) struct Held {
     /// Edges whose own key has ended, and the change by which.
     ended_edges: BTreeMap<String, u64>,
     pub(crate) edges: KeptRows,
-}
-
-/// What never changes of a key.
-struct KeyParts {
-    id: KeyId,
-    secrets: KeptSecrets,
 }
 
 /// What stands at the head of a page.
@@ -57,21 +53,19 @@ pub(crate) struct Page {
 }
 
 impl Store {
-    pub(crate) fn new(keys: usize) -> Self {
+    pub(crate) fn new() -> Self {
         let mut history = History::default();
         history.begin_epoch(std::iter::empty());
         // The store of a new service has one change: its own.
         let held = Held { seq: 1, ..Held::default() };
-        let keys = (0..keys).map(KeyParts::of).collect();
-        Self { held, epoch: 0, history, backup: None, keys }
+        Self { held, epoch: 0, history, backup: None, rotations: BTreeMap::new() }
     }
 
-    /// What the key is now, for whoever has that time.
-    pub(crate) fn state_of(&self, key: Key, now: UnixMillis) -> Option<KeyState> {
-        let state = self.stored(key)?;
-        let KeyState::Live(version) = state else { return Some(state) };
-        let is_over = self.history.expiration(version).is_some_and(|expiration| now >= expiration);
-        Some(if is_over { KeyState::Ended } else { state })
+    /// As what that is admitted by what the store has now, for whoever has that time.
+    pub(crate) fn admits(&self, presented: Presented, now: UnixMillis) -> Option<Version> {
+        let KeyState::Live(version) = self.stored(presented.key)? else { return None };
+        let is_over = self.history.terms(version).expiration.is_some_and(|expiration| now >= expiration);
+        (!is_over && self.history.admits(version, presented.secret, now)).then_some(version)
     }
 
     fn stored(&self, key: Key) -> Option<KeyState> {
@@ -80,11 +74,34 @@ impl Store {
 
     /// Makes a key, or changes it if it lives. One that has ended never lives again.
     pub(crate) fn write(&mut self, key: Key, expiration: Option<UnixMillis>) {
-        if self.stored(key) != Some(KeyState::Ended) {
-            let version = Version { epoch: self.epoch, seq: self.held.seq + 1 };
-            self.history.note_expiration(version, expiration);
-            self.change(key, KeyState::Live(version));
-        }
+        let secrets = match self.stored(key) {
+            Some(KeyState::Ended) => return,
+            Some(KeyState::Live(version)) => self.history.terms(version).secrets,
+            None => Secrets::NEW,
+        };
+        self.live(key, Terms { expiration, secrets });
+    }
+
+    /// Gives a key another secret, if it lives. The secret that it has works until then.
+    pub(crate) fn rotate(&mut self, key: Key, until: UnixMillis) {
+        let Some(KeyState::Live(version)) = self.stored(key) else { return };
+        let rotations = self.rotations.entry(key).or_default();
+        *rotations += 1;
+        let next = *rotations;
+        let Terms { expiration, secrets } = self.history.terms(version);
+        self.live(key, Terms { expiration, secrets: secrets.rotated(next, until) });
+    }
+
+    /// The secrets of a key that a client may have: the latest ones that it was ever given.
+    pub(crate) fn secrets_of(&self, key: Key) -> impl Iterator<Item = Secret> + use<> {
+        let latest = self.rotations.get(&key).copied().unwrap_or(0);
+        (latest.saturating_sub(SECRETS_BEFORE)..=latest).rev()
+    }
+
+    fn live(&mut self, key: Key, terms: Terms) {
+        let version = Version { epoch: self.epoch, seq: self.held.seq + 1 };
+        self.history.note_terms(version, terms);
+        self.change(key, KeyState::Live(version));
     }
 
     /// Ends the key with which an edge reads the feed.
@@ -201,13 +218,13 @@ impl Store {
     }
 
     fn row(&self, seq: u64, key: Key, state: KeyState) -> FeedRow {
-        let KeyParts { id, secrets } = &self.keys[key];
-        let (seq, id) = (Cursor(seq), id.clone());
+        let (seq, id) = (Cursor(seq), KeyId::try_from(id_of(key).as_str()).unwrap());
         let KeyState::Live(version) = state else { return FeedRow::Removed { seq, id } };
+        let Terms { expiration, secrets } = self.history.terms(version);
         let record = KeyRecord {
             id,
-            secrets: *secrets,
-            expiration: self.history.expiration(version),
+            secrets: secrets.kept(key),
+            expiration,
             name: version.to_string(),
             owner: Owner { username: "alice".to_owned(), realm: "native".to_owned() },
             roles: vec![],
@@ -232,24 +249,4 @@ fn with_rights(page: FeedPage) -> FeedPageWithRights {
     let rights = rights.collect();
     let applications: Vec<FeedApplication> = Vec::new();
     FeedPageWithRights { applications, rights, page }
-}
-
-impl KeyParts {
-    fn of(key: Key) -> Self {
-        let salt = Salt::from_bytes([key as u8; 16]);
-        let secret = KeySecret::presented(secret_of(key).into_bytes());
-        let id = KeyId::try_from(id_of(key).as_str()).unwrap();
-        Self { id, secrets: KeptSecrets::one(salt, SecretDigest::of(&salt, &secret)) }
-    }
-}
-
-/// The id of a key. The first two share a page of a small table, and the next two another one.
-pub(crate) fn id_of(key: Key) -> String {
-    const NUMBERS: [usize; KEYS_MAX] = [0, 13, 1, 16, 2];
-    format!("key-{}", NUMBERS[key])
-}
-
-/// The secret of a key.
-pub(crate) fn secret_of(key: Key) -> String {
-    format!("secret of {key}")
 }

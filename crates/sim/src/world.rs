@@ -8,14 +8,11 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use latchkey_filter::testing::{FakeClocks, WALL_START};
 use latchkey_key_feed::FeedVersion;
 
 use crate::configs::Configured;
 use crate::dice::Dice;
-use crate::history::Key;
 use crate::host::{Meanwhile, SimHost};
 use crate::invariants::Broken;
 use crate::network::Network;
@@ -24,7 +21,6 @@ use crate::proxy::{Plugin, Process};
 use crate::schedule::{Act, Step};
 use crate::service::Service;
 use crate::setting::Setting;
-use crate::store::{id_of, secret_of};
 use crate::trace::Trace;
 
 /// The world of one run.
@@ -41,8 +37,6 @@ pub(crate) struct World<H: SimHost> {
     pub(crate) balancer: RefCell<Dice>,
     pub(crate) service: RefCell<Service>,
     pub(crate) promises: RefCell<Promises>,
-    /// The credentials of the keys, as clients present them.
-    pub(crate) credentials: Vec<String>,
     /// Processes in which something has run since they were last asked.
     pub(crate) touched: RefCell<BTreeSet<u64>>,
     /// What happens in the middle of the next thing that a plugin does.
@@ -62,8 +56,6 @@ impl<H: SimHost> World<H> {
         if let Some(last) = versions.last_mut().filter(|_| setting.has_old_replica) {
             *last = FeedVersion::V1;
         }
-        let credential =
-            |key: Key| format!("ApiKey {}", STANDARD.encode(format!("{}:{}", id_of(key), secret_of(key))));
         let world = Rc::new(Self {
             time: Cell::new(WALL_START.0),
             machines: (0..setting.machines).map(|_| FakeClocks::new()).collect(),
@@ -72,9 +64,8 @@ impl<H: SimHost> World<H> {
             processes_begun: Cell::new(0),
             network: RefCell::new(Network(Vec::new())),
             balancer: RefCell::new(Dice::of(0)),
-            service: RefCell::new(Service::new(setting.keys, setting.rows_max, versions)),
+            service: RefCell::new(Service::new(setting.rows_max, versions)),
             promises: RefCell::default(),
-            credentials: (0..setting.keys).map(credential).collect(),
             touched: RefCell::default(),
             meanwhile: RefCell::default(),
             entries_max: RefCell::default(),
