@@ -54,6 +54,17 @@ impl<H: SimHost> World<H> {
                     self.end_plugin(&plugin);
                 }
             }
+            Act::Save(which) => {
+                if let Some(process) = self.pick_process(which) {
+                    self.save(&process);
+                }
+            }
+            Act::StartAnew(which) => {
+                if let Some(process) = self.pick_process(which) {
+                    self.end_process(&process, Ending::Killed);
+                    self.begin_process(process.machine);
+                }
+            }
             Act::Begin(machine) => self.begin_process(machine as usize % self.setting.machines),
             Act::End(which, ending) => {
                 if let Some(process) = self.pick_process(which) {
@@ -77,6 +88,7 @@ impl<H: SimHost> World<H> {
                 }
             }
             Act::Lose(which) => self.lose(which),
+            Act::Damage(machine, damage) => self.damage(machine as usize % self.setting.machines, damage),
             Act::Write(key) => self.write(key, None),
             Act::WriteExpiring(key, millis) => self.write(key, Some(millis)),
             Act::Rotate(key, overlap_ms) => self.rotate(key, overlap_ms),
@@ -189,6 +201,7 @@ impl<H: SimHost> World<H> {
         self.on_thread(plugin, Plugin::end);
         if let Some(process) = self.process(plugin.table.process) {
             process.plugins.borrow_mut().retain(|other| !Rc::ptr_eq(other, plugin));
+            process.let_go_of_files();
         }
         self.network.borrow_mut().forget_ended();
     }
@@ -197,12 +210,22 @@ impl<H: SimHost> World<H> {
         if process.is_busy() {
             return;
         }
-        for plugin in process.plugins.take() {
-            match ending {
-                Ending::Peaceful => self.on_thread(&plugin, Plugin::end),
-                Ending::Killed => plugin.host.fake().die(),
+        let plugins = process.plugins.take();
+        match ending {
+            Ending::Peaceful => {
+                for plugin in plugins {
+                    self.on_thread(&plugin, Plugin::end);
+                    plugin.end();
+                }
+                process.let_go_of_files();
             }
-            plugin.end();
+            Ending::Killed => self.leaving_files(process.machine, || {
+                for plugin in plugins {
+                    plugin.host.fake().die();
+                    plugin.end();
+                }
+                process.let_go_of_files();
+            }),
         }
         self.processes.borrow_mut().retain(|other| !Rc::ptr_eq(other, process));
         self.network.borrow_mut().forget_ended();

@@ -2,6 +2,7 @@
 //! the native module has them.
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use latchkey_filter::clock::{ClockFailed, HostClocks};
@@ -10,7 +11,9 @@ use latchkey_filter::refresh::CallId;
 use latchkey_filter::table::{Entry, EntryName, SharedEntries, SharedNames, SwapLost, Version};
 use latchkey_filter::testing::{FakeClocks, FakeHost, FakePlace, FakeRequest, FakeSharedData};
 use latchkey_key_feed::{MonotonicMillis, UnixMillis};
-use latchkey_memory_table::{MemorySink, MemoryTable, MemoryTables};
+use latchkey_memory_table::{FileTrouble, MemorySink, MemoryTable, MemoryTables, TableFile};
+
+use crate::disk;
 
 /// Something else that happens in the middle of a call.
 pub(crate) type Meanwhile = Box<dyn FnOnce()>;
@@ -31,6 +34,13 @@ pub trait SimHost: Host<Request = FakeRequest> + 'static {
 
     /// What records its calls.
     fn fake(&self) -> &FakeHost;
+
+    /// The file of a table of a process; `None` where tables are kept in no file.
+    fn file(
+        shared: &Self::Shared,
+        names: &SharedNames,
+        path: &Path,
+    ) -> Option<Result<TableFile, FileTrouble>>;
 
     /// Lets something else happen before each of the next calls of shared data.
     fn interleave(shared: &Self::Shared, steps: Vec<Meanwhile>);
@@ -54,6 +64,10 @@ impl SimHost for FakeHost {
 
     fn fake(&self) -> &FakeHost {
         self
+    }
+
+    fn file(_: &FakeSharedData, _: &SharedNames, _: &Path) -> Option<Result<TableFile, FileTrouble>> {
+        None
     }
 
     fn interleave(shared: &FakeSharedData, steps: Vec<Meanwhile>) {
@@ -89,6 +103,14 @@ impl SimHost for ThreadHost {
 
     fn fake(&self) -> &FakeHost {
         &self.fake
+    }
+
+    fn file(
+        shared: &MemoryTables,
+        names: &SharedNames,
+        path: &Path,
+    ) -> Option<Result<TableFile, FileTrouble>> {
+        Some(shared.file(names, path, disk::moment))
     }
 
     /// All of it happens after the call: readers take no lock, and only one thread writes.

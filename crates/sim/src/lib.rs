@@ -10,6 +10,7 @@
 //! | [`Case`] | one run: a [`Setting`] and a schedule of [`Step`]s |
 //! | `world` | the fleet and its service, and what each act does to them (`acts`, `asking`, `quiet`) |
 //! | `proxy` | an edge: its processes, threads, VMs and plugins, on one of two kinds of [`host`] |
+//! | `disk` | the files in which processes of the native module keep their tables |
 //! | `service` | the replicas of the key service, over one `store` |
 //! | `history`, `promises` | what the service has said of keys, and what was promised to whom |
 //! | [`mod@shrink`] | leaving out what a failure does not need |
@@ -25,6 +26,7 @@ mod acts;
 mod asking;
 mod configs;
 mod dice;
+mod disk;
 mod history;
 pub mod host;
 mod invariants;
@@ -46,7 +48,7 @@ mod world;
 
 pub use invariants::{Broken, Promise};
 pub use run::{Case, Tables};
-pub use schedule::{Act, Step};
+pub use schedule::{Act, Damage, Step};
 pub use setting::Setting;
 pub use shrink::shrink;
 

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use latchkey_filter::table::TableIdentity;
 use latchkey_key_feed::{Cursor, EdgeInstance, FeedRequest, FeedVersion};
 
 use crate::history::Position;
@@ -13,6 +14,7 @@ use crate::proxy::TableAt;
 pub(crate) struct Promises {
     acknowledged: BTreeMap<TableAt, Acknowledged>,
     heard: BTreeMap<TableAt, Heard>,
+    files: BTreeMap<(usize, TableIdentity), InFile>,
     complete: Option<Position>,
 }
 
@@ -25,6 +27,15 @@ pub(crate) struct Promised {
     pub(crate) complete: Option<Position>,
 }
 
+/// A table in a file.
+struct InFile {
+    /// The table of the process that wrote it, or began with it.
+    of: TableAt,
+    /// When that was last told that it is current, when the file was written.
+    heard: Heard,
+}
+
+#[derive(Clone)]
 struct Acknowledged {
     instance: Option<EdgeInstance>,
     position: Position,
@@ -57,6 +68,22 @@ impl Promises {
         let known = self.heard.entry(table).or_default();
         known.monotonic = known.monotonic.max(heard.monotonic);
         known.time = known.time.max(heard.time);
+    }
+
+    /// A table was written to its file, on this machine.
+    pub(crate) fn note_saved(&mut self, machine: usize, table: TableAt) {
+        let heard = self.heard.get(&table).copied().unwrap_or_default();
+        self.files.insert((machine, table.table), InFile { of: table, heard });
+    }
+
+    /// A process begins with the file of a table. What the one before has acknowledged is promised of it too.
+    pub(crate) fn note_restored(&mut self, machine: usize, table: TableAt) {
+        let Some(file) = self.files.get_mut(&(machine, table.table)) else { return };
+        if let Some(acknowledged) = self.acknowledged.get(&file.of).cloned() {
+            self.acknowledged.insert(table, acknowledged);
+        }
+        self.heard.insert(table, file.heard);
+        file.of = table;
     }
 
     /// The service says that a change has reached every edge.

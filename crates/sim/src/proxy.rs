@@ -9,6 +9,7 @@ use latchkey_filter::table::TableIdentity;
 use latchkey_filter::testing::{FakeClocks, FakePlace};
 
 use crate::configs::Configured;
+use crate::disk::Kept;
 use crate::host::SimHost;
 use crate::keys::Presented;
 use crate::setting::ConfigKind;
@@ -22,6 +23,8 @@ pub(crate) struct Process<H: SimHost> {
     pub(crate) shared: Vec<H::Shared>,
     pub(crate) threads: Vec<Rc<Thread<H>>>,
     pub(crate) plugins: RefCell<Vec<Rc<Plugin<H>>>>,
+    /// Its tables that are kept in files.
+    pub(crate) kept: RefCell<Vec<Kept>>,
 }
 
 /// A thread of a process. The first is its main thread, which serves no request.
@@ -94,7 +97,15 @@ impl<H: SimHost> Process<H> {
         };
         let shared = (0..vm_ids).map(|_| H::Shared::default()).collect();
         let threads = (0..=workers).map(thread).collect();
-        Self { number, machine, clocks, shared, threads, plugins: RefCell::default() }
+        Self {
+            number,
+            machine,
+            clocks,
+            shared,
+            threads,
+            plugins: RefCell::default(),
+            kept: RefCell::default(),
+        }
     }
 
     /// Begins a configuration on every thread whose VM lives.
@@ -185,6 +196,12 @@ impl<H: SimHost> Process<H> {
         for plugin in dead {
             plugin.end();
         }
+    }
+
+    /// Lets go of the files of tables that no configuration has any more.
+    pub(crate) fn let_go_of_files(&self) {
+        let plugins = self.plugins.borrow();
+        self.kept.borrow_mut().retain(|kept| plugins.iter().any(|plugin| plugin.table == kept.table()));
     }
 
     /// Whether any thread is in the middle of something.

@@ -51,7 +51,7 @@ impl Case {
         let mut dice = Dice::of(seed);
         let setting = Setting::draw(&mut dice);
         let setting = match tables {
-            Tables::Paged => setting,
+            Tables::Paged => setting.of_vms(),
             Tables::Memory => setting.of_threads(),
         };
         let schedule = schedule::draw(&mut dice, &setting);

@@ -42,6 +42,12 @@ pub enum Act {
     Begin(u16),
     /// A process ends in peace, or at once.
     End(u16, Ending),
+    /// The tables of a process are written to their files.
+    Save(u16),
+    /// The files of a machine are damaged.
+    Damage(u16, Damage),
+    /// A process is killed, and another begins on its machine.
+    StartAnew(u16),
     /// A request for the feed arrives at a replica.
     Arrive(u16, u16),
     /// A request arrives, and a copy of it stays on its way.
@@ -93,6 +99,15 @@ pub enum Fate {
     Cut(u8),
     /// It arrives as this status.
     Refused(u16),
+}
+
+/// What becomes of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// A bit is another.
+    Flipped(u16),
+    /// It is cut off, after this part of 256.
+    Cut(u8),
 }
 
 /// How a process ends.
@@ -158,6 +173,10 @@ fn draw_act(dice: &mut Dice, setting: &Setting) -> Act {
     if at < end {
         return draw_time(dice, setting.clocks);
     }
+    end += faults.files;
+    if at < end && setting.has_table_files {
+        return draw_files(dice);
+    }
     draw_usual(dice)
 }
 
@@ -200,6 +219,16 @@ fn draw_edges(dice: &mut Dice) -> Act {
         5 => Act::Begin(dice.which()),
         6 => Act::End(dice.which(), Ending::Peaceful),
         _ => Act::End(dice.which(), Ending::Killed),
+    }
+}
+
+fn draw_files(dice: &mut Dice) -> Act {
+    match dice.below(10) {
+        0..5 => Act::Save(dice.which()),
+        5..8 => Act::StartAnew(dice.which()),
+        8 => Act::Begin(dice.which()),
+        _ if dice.percent(50) => Act::Damage(dice.which(), Damage::Flipped(dice.which())),
+        _ => Act::Damage(dice.which(), Damage::Cut(dice.roll() as u8)),
     }
 }
 

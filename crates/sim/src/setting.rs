@@ -22,6 +22,8 @@ pub struct Setting {
     pub stays_old: bool,
     /// Rows of an answer at most.
     pub rows_max: usize,
+    /// Whether processes keep their tables in files. VMs do not.
+    pub has_table_files: bool,
     /// What happens to the clocks of machines.
     pub clocks: ClockFault,
     /// What is drawn for the schedule.
@@ -68,6 +70,8 @@ pub struct Faults {
     pub service: u64,
     /// Time that passes, and clocks.
     pub time: u64,
+    /// Table files that are written and damaged, and processes that begin anew with them. Without files: nothing.
+    pub files: u64,
     /// Steps in the middle of which something else happens.
     pub interleaved: u64,
 }
@@ -95,12 +99,14 @@ impl Setting {
             has_old_replica: replicas > 1 && dice.percent(25),
             stays_old: dice.percent(50),
             rows_max: dice.pick(&[1, 2, 3, 100]),
+            has_table_files: dice.percent(60),
             clocks: dice.pick(&[ClockFault::None, ClockFault::Set, ClockFault::Sleep]),
             faults: Faults {
                 network: dice.pick(&[0, 5, 15, 30]),
                 edges: dice.pick(&[0, 2, 6, 12]),
                 service: dice.pick(&[0, 2, 6, 12]),
                 time: dice.pick(&[2, 8, 15]),
+                files: dice.pick(&[4, 10, 20]),
                 interleaved: dice.pick(&[0, 10, 30, 60]),
             },
             is_attentive: dice.percent(60),
@@ -110,6 +116,12 @@ impl Setting {
 }
 
 impl Setting {
+    /// The same for a fleet whose processes have VMs.
+    pub(crate) fn of_vms(mut self) -> Self {
+        self.has_table_files = false;
+        self
+    }
+
     /// The same for a fleet whose processes have threads in place of VMs.
     pub(crate) fn of_threads(mut self) -> Self {
         self.plans.truncate(1);

@@ -13,6 +13,7 @@ use latchkey_key_feed::FeedVersion;
 
 use crate::configs::Configured;
 use crate::dice::Dice;
+use crate::disk::{self, Disks};
 use crate::host::{Meanwhile, SimHost};
 use crate::invariants::Broken;
 use crate::network::Network;
@@ -29,6 +30,8 @@ pub(crate) struct World<H: SimHost> {
     /// True time, in milliseconds.
     pub(crate) time: Cell<u64>,
     pub(crate) machines: Vec<FakeClocks>,
+    /// Where tables are kept in files, if they are.
+    pub(crate) disks: Option<Disks>,
     pub(crate) configured: Vec<Configured>,
     pub(crate) processes: RefCell<Vec<Rc<Process<H>>>>,
     processes_begun: Cell<u64>,
@@ -59,6 +62,7 @@ impl<H: SimHost> World<H> {
         let world = Rc::new(Self {
             time: Cell::new(WALL_START.0),
             machines: (0..setting.machines).map(|_| FakeClocks::new()).collect(),
+            disks: setting.has_table_files.then(Disks::new),
             configured: Configured::all(),
             processes: RefCell::default(),
             processes_begun: Cell::new(0),
@@ -112,6 +116,7 @@ impl<H: SimHost> World<H> {
             return;
         }
         plugin.thread.is_busy.set(true);
+        disk::be_on(&plugin.clocks);
         H::interleave(&plugin.shared, self.queue_meanwhile());
         work(plugin);
         for rest in H::take_interleaved(&plugin.shared) {
@@ -174,6 +179,7 @@ impl<H: SimHost> World<H> {
         let mut entries_max = self.entries_max.borrow_mut();
         let tables = entries_max.entry((process.number, vm_id)).or_default();
         tables.insert(kind_of_table(kind), configured.entries_max);
+        self.keep(process, vm_id, configured);
         process.configure(vm_id, crate::setting::ConfigKind::ALL[kind], configured);
     }
 
