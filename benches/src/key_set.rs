@@ -123,10 +123,18 @@ impl Credential {
             Self::UnknownId => (of("unknown"), of("secret")),
             Self::UserAndPassword => (of("user"), of("password")),
             Self::Opaque => (of("opaque id"), of("opaque secret")),
-            Self::BeforeRotation => (of("rotated id"), of("rotated secret")),
+            Self::BeforeRotation => (path_part(of("rotated id")), of("rotated secret")),
         };
         (text(&id, ID_BYTES), text(&secret, SECRET_BYTES))
     }
+}
+
+/// Bytes whose text is a part of a path: it does not begin with `_`, which stands for 63.
+fn path_part(mut bytes: [u8; 32]) -> [u8; 32] {
+    if let Some(first) = bytes.first_mut() {
+        *first &= 0x7f;
+    }
+    bytes
 }
 
 /// A text without a colon and of no other form, as other gateways give out: a UUID.
@@ -226,6 +234,8 @@ mod tests {
         let text = Credential::Opaque.imported(7);
         assert_eq!(Credential::Opaque.authorization(7), format!("Bearer {text}"));
         assert!(latchkey_key_feed::check_opaque(&text).is_ok(), "{text}");
+        let ids = (0..1000).map(|number| Credential::BeforeRotation.parts(number).0);
+        assert!(ids.into_iter().all(|id| !id.starts_with('_')), "an import refuses it");
         let (id, secret) = Credential::BeforeRotation.parts(7);
         assert_eq!(Credential::BeforeRotation.imported(7), format!("{id}:{secret}"));
     }

@@ -20,6 +20,7 @@ use latchkey_filter::table::{
     TableReader, TableWriter,
 };
 use latchkey_filter::testing::FakeSharedData;
+use latchkey_filter::usage::UsageCounter;
 use latchkey_key_feed::{
     Cursor, Epoch, FeedPage, FeedRow, KeptSecrets, KeyId, KeyRecord, KeySecret, MonotonicMillis, Owner, Salt,
     SecretDigest, UnixMillis,
@@ -112,6 +113,7 @@ impl Case {
                 false,
                 false,
             )?,
+            counting_a_use()?,
             told.telling(&accepted)?,
             reading_a_page(&edge.answer)?,
             building_a_table(&edge.answer),
@@ -181,19 +183,31 @@ fn case(name: &'static str, about: &'static str, run: Box<dyn Fn()>) -> Case {
     Case { name, about, run }
 }
 
-/// Does it with each request in turn; fails if it does not succeed with all of them.
-pub(super) fn over(
-    requests: Vec<HeaderPairs>,
-    does: impl Fn(&HeaderPairs) -> bool + 'static,
+/// Does it with each request, or each of what requests have, in turn; fails if it does not succeed with all of them.
+pub(super) fn over<T: 'static>(
+    requests: Vec<T>,
+    does: impl Fn(&T) -> bool + 'static,
 ) -> Result<Box<dyn Fn()>> {
     ensure!(!requests.is_empty() && requests.iter().all(&does), "a case does not do what it is said to do");
     let turn = Cell::new(0);
     Ok(Box::new(move || {
         turn.set((turn.get() + 1) % requests.len());
-        if let Some(headers) = requests.get(turn.get()) {
-            black_box(does(headers));
+        if let Some(request) = requests.get(turn.get()) {
+            black_box(does(request));
         }
     }))
+}
+
+fn counting_a_use() -> Result<Case> {
+    let ids: Result<Vec<_>, _> = (0..KEYS).map(|number| KeyId::try_from(id_of(number).as_str())).collect();
+    let counter = UsageCounter::default();
+    ids.iter().flatten().for_each(|id| counter.proven(id));
+    ensure!(counter.take().report.count() == KEYS, "each use is counted");
+    let run = over(ids?, move |id| {
+        counter.proven(id);
+        true
+    })?;
+    Ok(case("use-counted", "counting a use of a key, 1 000 keys in turn", run))
 }
 
 fn reading_a_page(answer: &[u8]) -> Result<Case> {
