@@ -1,6 +1,7 @@
 //! The audit log: who changed what.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use askama::Template;
 use axum::body::{Body, Bytes};
@@ -191,7 +192,7 @@ pub(crate) async fn history(
 }
 
 impl LivePage for Following {
-    async fn look(&mut self, person: &Person, now: UnixMillis) -> Result<Look, RestFailure> {
+    async fn look(&mut self, person: &Person, now: UnixMillis, _: Duration) -> Result<Look, RestFailure> {
         let after = self.last.saturating_sub(NUMBERS_LOOKED_AT_AGAIN).max(self.begun);
         let answer = self.filter.ask(person, AUDIT_EVENTS_AT_ONCE, Some(("after", after))).await?;
         let mut parts = Vec::new();
