@@ -118,5 +118,8 @@ pub const LIST_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the answer to a revocation waits for edges where the user may not see them.
 pub const UNSEEN_EDGES_WAIT: &str = "5s";
 
+/// Applications of a new key whose stored privileges are looked up. A key mostly has those of one.
+pub const APPLICATIONS_LOOKED_UP_MAX: usize = 16;
+
 /// Longest text that a search takes, in bytes.
 pub const SEARCH_LEN_MAX: usize = 512;
