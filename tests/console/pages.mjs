@@ -103,6 +103,7 @@ for (const [what, path, heading] of [
   ['a list of edges without one', '/edges?q=no-such-edge', 'Edges'],
   ['the audit log', '/audit', 'Audit log'],
   ['an audit log without a line', '/audit?actor=no-such-user', 'Audit log'],
+  ['an audit log that is asked for an action that is none', '/audit?action=revoke', 'Audit log'],
   ['the page about oneself', '/me', 'Me'],
   ['a page that is not there', '/no-such-page', 'Not found']
 ]) {
@@ -146,6 +147,21 @@ await step('the secret is copied with a button', async () => {
   await page.getByText('Copied.').waitFor({ state: 'attached' })
   const copied = await page.evaluate(() => navigator.clipboard.readText())
   assert.equal(copied, await page.locator('#credential').innerText())
+})
+
+await step('a privilege that nobody has stored is asked about, by a page for everybody', async () => {
+  await page.goto('/console/keys/new')
+  await page.getByLabel('Name', { exact: true }).fill('mistyped')
+  await page.getByRole('radio', { name: 'Privileges of an application' }).check()
+  await page.getByLabel('Application', { exact: true }).fill('shop')
+  await page.getByLabel('Privileges', { exact: true }).fill('raed')
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  await page.getByText('No such privilege is stored: raed of shop.').waitFor()
+  await isGood('a question about a privilege')
+  await page.getByLabel('Make the key with privileges that are not stored').check()
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  await arrive(page, 'The key is made')
+  tell({ encoded: await page.locator('#credential').innerText() })
 })
 
 await step('a revocation under way is for everybody, and so is one that has ended', async () => {
@@ -217,6 +233,20 @@ await step('without a script a key is made, shown, searched, rotated and seen to
   for (const path of ['/edges', '/audit', '/me']) {
     assert.equal((await page.goto(`/console${path}`)).status(), 200, path)
   }
+})
+
+await step('with a script all keys of a page are selected where one is, and none', async () => {
+  const { page } = await visitor()
+  await logIn(page)
+  const boxes = page.getByRole('checkbox')
+  const checked = () => boxes.evaluateAll(boxes => boxes.filter(box => box.checked).length)
+  const count = await boxes.count()
+  assert.ok(count > 1)
+  await page.getByRole('link', { name: 'Select all on this page' }).click()
+  assert.equal(await checked(), count)
+  await page.getByRole('link', { name: 'Select none' }).click()
+  assert.equal(await checked(), 0)
+  assert.match(page.url(), /\/console\/keys$/)
 })
 
 await step('a new edge and a new change appear by themselves', async () => {
