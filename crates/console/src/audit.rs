@@ -239,7 +239,11 @@ impl AuditFilter {
             key: text("key"),
             actor: text("actor"),
             // As lines say it.
-            action: text("action").replace(' ', "_"),
+            action: text("action")
+                .split(',')
+                .map(|name| name.trim().replace(' ', "_"))
+                .collect::<Vec<_>>()
+                .join(","),
             since: text("since"),
             until: text("until"),
             before: query.get("before").parse().ok(),
@@ -317,6 +321,12 @@ mod tests {
         assert_eq!(line.how, ["for alice", "from 192.0.2.1:5", "by console"]);
         let paths: Vec<_> = line.keys.iter().map(|key| key.path.as_str()).collect();
         assert_eq!(paths, ["/console/key?id=a", "/console/key?id=b%2Fc"]);
+    }
+
+    #[test]
+    fn actions_may_be_said_as_lines_say_them() {
+        let query = Fields::parse(b"action=create+api+key,+put_role").unwrap();
+        assert_eq!(AuditFilter::read(&query).action, "create_api_key,put_role");
     }
 
     #[test]
