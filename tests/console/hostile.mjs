@@ -60,6 +60,19 @@ await step('each name stands as text in the list and on the page of its key', as
   }
 })
 
+await step('a long name is cut in the list and whole on the page of its key', async () => {
+  const { id, name } = made.at(-1)
+  await page.setViewportSize({ width: 1280, height: 900 })
+  await page.goto('/console/keys')
+  const isCut = element => element.scrollWidth > element.clientWidth
+  const link = page.locator(`a[href*="${id}"]`).first()
+  assert.ok(await link.evaluate(isCut))
+  assert.equal(await link.getAttribute('title'), name)
+  await page.goto(`/console/key?id=${id}`)
+  const heading = page.getByRole('heading', { level: 1, name })
+  assert.ok(!await heading.evaluate(isCut))
+})
+
 await step('a name that is written from the right moves nothing around it', async () => {
   await page.goto('/console/keys')
   const loose = await page.evaluate(() => {

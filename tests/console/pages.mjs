@@ -1,7 +1,7 @@
 // That everybody can use every page: in both colour schemes, on a small window, on a slow line and without a script.
 
 import assert from 'node:assert/strict'
-import { arrive, axe, elastic, end, fillLogin, logIn, makeUser, rest, step, tell, visitor } from './browser.mjs'
+import { arrive, axe, elastic, end, fillLogin, logIn, makeUser, picture, rest, step, tell, visitor } from './browser.mjs'
 import { Edge, feedCredential } from './edge.mjs'
 import { furnish } from './furniture.mjs'
 
@@ -11,6 +11,13 @@ const WEIGHT_MAX = 100 * 1024
 /** The narrowest window, in pixels. */
 const NARROW = { width: 360, height: 740 }
 const WIDE = { width: 1280, height: 900 }
+
+/** A window of 4k, without a scale of its own. */
+const WIDEST = { width: 3840, height: 2160 }
+
+/** The longest line of running text and the widest field or bar, in pixels: what an eye follows. */
+const LINE_MAX = 820
+const FIELD_MAX = 1_220
 
 const { key, edges } = await furnish()
 const { page, context } = await visitor({ reducedMotion: 'reduce' })
@@ -34,6 +41,28 @@ async function isForEverybody (what) {
   }
 }
 
+/** Lines of text that are too long to read, and parts that are stretched, on the widest window. */
+async function isReadable (what) {
+  await page.setViewportSize(WIDEST)
+  const tooWide = await page.evaluate(([lineMax, fieldMax]) => {
+    const texts = [...document.querySelectorAll('main :is(p, li, dd, figcaption, legend, label)')]
+    const line = element => {
+      const range = document.createRange()
+      range.selectNodeContents(element)
+      return Math.max(0, ...[...range.getClientRects()].map(({ width }) => width))
+    }
+    const fields = [...document.querySelectorAll('main :is(input, select, textarea, button, progress, svg, .copy)')]
+    return [
+      ...texts.filter(element => line(element) > lineMax),
+      ...fields.filter(element => element.getBoundingClientRect().width > fieldMax)
+    ].map(element => element.outerHTML)
+  }, [LINE_MAX, FIELD_MAX])
+  assert.deepEqual(tooWide, [], `${what} on a window of ${WIDEST.width}`)
+  const width = await page.evaluate(() => document.documentElement.scrollWidth)
+  assert.ok(width <= WIDEST.width, `${what} is ${width} pixels wide on a window of ${WIDEST.width}`)
+  await picture(page, `widest-${what.replaceAll(' ', '-')}`)
+}
+
 async function isLight (what) {
   const html = Buffer.byteLength(await page.content())
   const parts = await page.evaluate(() => [...document.querySelectorAll('link[rel=stylesheet], script[src]')].map(part => part.href || part.src))
@@ -47,6 +76,7 @@ async function isGood (what) {
   assert.match(await page.title(), / · Latchkey$/)
   assert.equal(await page.getByRole('heading', { level: 1 }).count(), 1, what)
   await isForEverybody(what)
+  await isReadable(what)
   await isLight(what)
 }
 
@@ -73,6 +103,7 @@ for (const [what, path, heading] of [
   ['a list of edges without one', '/edges?q=no-such-edge', 'Edges'],
   ['the audit log', '/audit', 'Audit log'],
   ['an audit log without a line', '/audit?actor=no-such-user', 'Audit log'],
+  ['an audit log that is asked for an action that is none', '/audit?action=revoke', 'Audit log'],
   ['the page about oneself', '/me', 'Me'],
   ['a page that is not there', '/no-such-page', 'Not found']
 ]) {
@@ -116,6 +147,21 @@ await step('the secret is copied with a button', async () => {
   await page.getByText('Copied.').waitFor({ state: 'attached' })
   const copied = await page.evaluate(() => navigator.clipboard.readText())
   assert.equal(copied, await page.locator('#credential').innerText())
+})
+
+await step('a privilege that nobody has stored is asked about, by a page for everybody', async () => {
+  await page.goto('/console/keys/new')
+  await page.getByLabel('Name', { exact: true }).fill('mistyped')
+  await page.getByRole('radio', { name: 'Privileges of an application' }).check()
+  await page.getByLabel('Application', { exact: true }).fill('shop')
+  await page.getByLabel('Privileges', { exact: true }).fill('raed')
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  await page.getByText('No such privilege is stored: raed of shop.').waitFor()
+  await isGood('a question about a privilege')
+  await page.getByLabel('Make the key with privileges that are not stored').check()
+  await page.getByRole('button', { name: 'Make the key' }).click()
+  await arrive(page, 'The key is made')
+  tell({ encoded: await page.locator('#credential').innerText() })
 })
 
 await step('a revocation under way is for everybody, and so is one that has ended', async () => {
@@ -173,6 +219,10 @@ await step('without a script a key is made, shown, searched, rotated and seen to
   await arrive(page, 'The key has a new secret')
   tell({ encoded: await page.locator('#credential').innerText() })
   await page.goto('/console/keys?q=without-a-script')
+  await page.getByRole('link', { name: 'Select all on this page' }).click()
+  assert.ok(await page.getByLabel('Select without-a-script').isChecked())
+  await page.getByRole('link', { name: 'Select none' }).click()
+  assert.ok(!await page.getByLabel('Select without-a-script').isChecked())
   await page.getByLabel('Select without-a-script').check()
   await page.getByRole('button', { name: 'Revoke the selected keys…' }).click()
   await page.getByRole('button', { name: 'Revoke it now' }).click()
@@ -183,6 +233,20 @@ await step('without a script a key is made, shown, searched, rotated and seen to
   for (const path of ['/edges', '/audit', '/me']) {
     assert.equal((await page.goto(`/console${path}`)).status(), 200, path)
   }
+})
+
+await step('with a script all keys of a page are selected where one is, and none', async () => {
+  const { page } = await visitor()
+  await logIn(page)
+  const boxes = page.getByRole('checkbox')
+  const checked = () => boxes.evaluateAll(boxes => boxes.filter(box => box.checked).length)
+  const count = await boxes.count()
+  assert.ok(count > 1)
+  await page.getByRole('link', { name: 'Select all on this page' }).click()
+  assert.equal(await checked(), count)
+  await page.getByRole('link', { name: 'Select none' }).click()
+  assert.equal(await checked(), 0)
+  assert.match(page.url(), /\/console\/keys$/)
 })
 
 await step('a new edge and a new change appear by themselves', async () => {

@@ -1,6 +1,7 @@
 // The pictures of the pages for the documentation.
 
-import { arrive, end, logIn, picture, step, visitor } from './browser.mjs'
+import { setTimeout } from 'node:timers/promises'
+import { arrive, end, logIn, picture, rest, step, visitor } from './browser.mjs'
 import { furnish } from './furniture.mjs'
 
 const { key, edges } = await furnish()
@@ -17,6 +18,11 @@ async function pictures (name, heading) {
 await step('the log-in has its pictures', async () => {
   await page.goto('/console')
   await pictures('login', 'Log in')
+})
+
+await step('what edges have counted is written, so that pictures show it', async () => {
+  const uses = async () => (await rest('GET', `/_security/api_key?id=${encodeURIComponent(key.id)}`)).api_keys[0].uses
+  while (!await uses()) await setTimeout(200)
 })
 
 await logIn(page)

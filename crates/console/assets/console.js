@@ -35,6 +35,14 @@ for (const field of document.querySelectorAll("[data-chooses]")) {
   });
 }
 
+// All boxes of the page at once. Without a script the page is loaded anew for it.
+for (const link of document.querySelectorAll("[data-selects]")) {
+  link.addEventListener("click", (event) => {
+    event.preventDefault();
+    for (const box of document.querySelectorAll(".select input")) box.checked = link.dataset.selects === "all";
+  });
+}
+
 for (const button of document.querySelectorAll("[data-copy]")) {
   const text = document.getElementById(button.dataset.copy);
   const copied = document.getElementById("copied");

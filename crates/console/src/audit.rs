@@ -1,10 +1,12 @@
 //! The audit log: who changed what.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use askama::Template;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
@@ -15,7 +17,7 @@ use serde_json::Value;
 use crate::Console;
 use crate::failure::Failure;
 use crate::fields::Fields;
-use crate::frame::{Frame, Section, ok};
+use crate::frame::{Frame, Section, ok, page};
 use crate::limits::{AUDIT_EVENTS_AT_ONCE, AUDIT_EVENTS_EXPORTED_MAX, AUDIT_EVENTS_PER_PAGE, SEARCH_LEN_MAX};
 use crate::live::{self, LivePage, Look};
 use crate::rest::{Person, RestFailure, path_with_query};
@@ -35,6 +37,8 @@ const HISTORY_LEN: usize = 20;
 struct AuditPage {
     frame: Frame,
     filter: AuditFilter,
+    /// Why there are no lines, if the filter is none.
+    problem: Option<String>,
     lines: Vec<AuditLine>,
     events: Option<String>,
     export: String,
@@ -115,8 +119,24 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         return Err(Failure::forbidden());
     }
     let filter = AuditFilter::read(&signed_in.query);
-    let answer =
-        filter.ask(&signed_in.person, AUDIT_EVENTS_PER_PAGE, filter.before.map(|n| ("before", n))).await?;
+    let before = filter.before.map(|n| ("before", n));
+    let answer = match filter.ask(&signed_in.person, AUDIT_EVENTS_PER_PAGE, before).await {
+        Ok(answer) => answer,
+        Err(RestFailure::Refused { status: StatusCode::BAD_REQUEST, reason }) => {
+            let refused = AuditPage {
+                frame: signed_in.frame("Audit log", Section::Audit),
+                export: filter.path("/console/audit/export", None),
+                filter,
+                problem: Some(reason),
+                lines: Vec::new(),
+                events: None,
+                older: None,
+                newest: None,
+            };
+            return Ok(page(StatusCode::BAD_REQUEST, &refused));
+        }
+        Err(failure) => return Err(failure.into()),
+    };
     let now = console.surroundings.now();
     let lines = answer.events.iter().map(|event| AuditLine::of(event, now)).collect();
     let older = answer.next.map(|last| filter.path("/console/audit", Some(("before", last))));
@@ -128,6 +148,7 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         export: filter.path("/console/audit/export", None),
         older,
         newest: filter.before.is_some().then(|| filter.path("/console/audit", None)),
+        problem: None,
         lines,
         filter,
     }))
@@ -191,7 +212,7 @@ pub(crate) async fn history(
 }
 
 impl LivePage for Following {
-    async fn look(&mut self, person: &Person, now: UnixMillis) -> Result<Look, RestFailure> {
+    async fn look(&mut self, person: &Person, now: UnixMillis, _: Duration) -> Result<Look, RestFailure> {
         let after = self.last.saturating_sub(NUMBERS_LOOKED_AT_AGAIN).max(self.begun);
         let answer = self.filter.ask(person, AUDIT_EVENTS_AT_ONCE, Some(("after", after))).await?;
         let mut parts = Vec::new();
@@ -217,7 +238,12 @@ impl AuditFilter {
         Self {
             key: text("key"),
             actor: text("actor"),
-            action: text("action"),
+            // As lines say it.
+            action: text("action")
+                .split(',')
+                .map(|name| name.trim().replace(' ', "_"))
+                .collect::<Vec<_>>()
+                .join(","),
             since: text("since"),
             until: text("until"),
             before: query.get("before").parse().ok(),
@@ -295,6 +321,12 @@ mod tests {
         assert_eq!(line.how, ["for alice", "from 192.0.2.1:5", "by console"]);
         let paths: Vec<_> = line.keys.iter().map(|key| key.path.as_str()).collect();
         assert_eq!(paths, ["/console/key?id=a", "/console/key?id=b%2Fc"]);
+    }
+
+    #[test]
+    fn actions_may_be_said_as_lines_say_them() {
+        let query = Fields::parse(b"action=create+api+key,+put_role").unwrap();
+        assert_eq!(AuditFilter::read(&query).action, "create_api_key,put_role");
     }
 
     #[test]

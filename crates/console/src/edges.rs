@@ -1,5 +1,7 @@
 //! The edges: who follows, how far, how old, and how long changes take.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
@@ -9,6 +11,7 @@ use crate::Console;
 use crate::asked_edges::{AskedEdge, AskedFleet, EdgeState, TimedChange};
 use crate::failure::Failure;
 use crate::fields::Fields;
+use crate::fleet_readings::FleetWatcher;
 use crate::frame::{Frame, Section, ok};
 use crate::limits::{EDGES_SHOWN_AT_ONCE, SEARCH_LEN_MAX};
 use crate::live::{self, LivePage, Look};
@@ -45,6 +48,12 @@ struct EdgesView {
     text: String,
     /// How many come before them.
     from: usize,
+}
+
+/// What follows the edges of a page.
+struct WatchedEdges {
+    view: EdgesView,
+    fleet: FleetWatcher,
 }
 
 #[derive(Template)]
@@ -119,17 +128,19 @@ pub(crate) async fn follow(
     State(console): State<Console>,
     LooksOn(signed_in): LooksOn,
 ) -> Result<Response, Failure> {
-    if !signed_in.rights.sees_edges() {
-        return Err(Failure::forbidden());
-    }
     let view = EdgesView::read(&signed_in.query);
-    live::follow(&console, signed_in, view)
+    live::follow_edges(&console, signed_in, None, |fleet| WatchedEdges { view, fleet })
 }
 
-impl LivePage for EdgesView {
-    async fn look(&mut self, person: &Person, now: UnixMillis) -> Result<Look, RestFailure> {
-        let fleet = AskedFleet::now(person).await?;
-        let (rows, _) = self.rows(&fleet, now);
+impl LivePage for WatchedEdges {
+    async fn look(
+        &mut self,
+        person: &Person,
+        now: UnixMillis,
+        age_max: Duration,
+    ) -> Result<Look, RestFailure> {
+        let fleet = self.fleet.look(person, age_max).await?;
+        let (rows, _) = self.view.rows(&fleet, now);
         let mut parts: Vec<_> = rows.iter().filter_map(|row| part(row.id.clone(), row)).collect();
         parts.extend(part("summary".to_owned(), &Summary::of(&fleet)));
         parts.extend(part("plot".to_owned(), &Plot::of(&fleet.changes)));

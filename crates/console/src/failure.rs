@@ -66,6 +66,11 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, format!("There are more than {FIELDS_MAX} fields."))
     }
 
+    /// A form for which there is no place among those that are read.
+    pub(crate) fn too_many_forms() -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Too many forms are sent at once. Try again.")
+    }
+
     /// A form that was sent before, and whose work is done.
     pub(crate) fn sent_before() -> Self {
         let reason = "This form was sent before, so nothing was done again. A secret is shown once only: if it was not copied, rotate the key.";

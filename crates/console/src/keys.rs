@@ -11,6 +11,7 @@ mod rights_in_words;
 pub(crate) mod rotate;
 mod search;
 mod shown;
+mod unknown_privileges;
 
 use serde::Deserialize;
 

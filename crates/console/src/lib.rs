@@ -14,11 +14,13 @@ mod cookie;
 mod edges;
 mod failure;
 mod fields;
+mod fleet_readings;
 mod frame;
 mod keys;
 pub mod limits;
 mod live;
 mod login;
+mod login_places;
 mod me;
 mod person_rights;
 mod rest;
@@ -46,7 +48,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tokio::sync::{Semaphore, watch as channel};
 
 use crate::failure::Failure;
-use crate::limits::{FORMS_AT_ONCE_MAX, LOGIN_FORMS_AT_ONCE_MAX};
+use crate::fleet_readings::FleetReadings;
+use crate::limits::FORMS_AT_ONCE_MAX;
+use crate::login_places::LoginPlaces;
 use crate::session::Sessions;
 
 pub use crate::rest::Rest;
@@ -60,7 +64,7 @@ pub const PATH: &str = "/console";
 pub struct ConsoleParts {
     /// The interface that it asks.
     pub rest: Rest,
-    /// Time and random bytes.
+    /// Time, random bytes, and where requests come from.
     pub surroundings: Arc<dyn Surroundings>,
     /// How long sessions live.
     pub times: SessionTimes,
@@ -82,8 +86,10 @@ struct Shared {
     stopping: channel::Receiver<bool>,
     /// Live pages that are open.
     streams: AtomicUsize,
+    /// The edges, as live pages see them.
+    fleets: FleetReadings,
     /// Places for forms that are being read: of log-ins, and of those who are logged in.
-    login_forms: Semaphore,
+    login_forms: LoginPlaces,
     forms: Semaphore,
 }
 
@@ -100,7 +106,8 @@ pub fn console(parts: ConsoleParts) -> Router {
         speaks_tls: parts.speaks_tls,
         stopping: parts.stopping,
         streams: AtomicUsize::new(0),
-        login_forms: Semaphore::new(LOGIN_FORMS_AT_ONCE_MAX),
+        fleets: FleetReadings::default(),
+        login_forms: LoginPlaces::default(),
         forms: Semaphore::new(FORMS_AT_ONCE_MAX),
     }));
     let pages = Router::new()

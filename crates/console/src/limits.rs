@@ -47,6 +47,10 @@ pub const FORM_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Most forms of log-ins that are read at once: 16 MiB of memory. Nobody has shown who it is yet.
 pub const LOGIN_FORMS_AT_ONCE_MAX: usize = 512;
 
+/// Most of them from one source, an IPv4 address or the first 64 bits of an IPv6 address: an office behind one address
+/// logs in at the same moment, and slow clients of one address leave places to others.
+pub const LOGIN_FORMS_PER_SOURCE_MAX: usize = 32;
+
 /// Most forms of those who are logged in that are read at once: 64 MiB.
 pub const FORMS_AT_ONCE_MAX: usize = 64;
 
@@ -79,7 +83,7 @@ pub const AUDIT_EVENTS_EXPORTED_MAX: usize = 100_000;
 /// Lines of the audit log that are asked for at once.
 pub const AUDIT_EVENTS_AT_ONCE: usize = 1_000;
 
-/// Live pages at once, of all sessions. Each asks the key service again and again.
+/// Live pages at once, of all sessions. Of edges one asks the key service for all of them; of the audit log each asks.
 pub const STREAMS_MAX: usize = 256;
 
 /// Live pages of one user at once, in all sessions of that user.
@@ -88,6 +92,16 @@ pub const STREAMS_PER_USER_MAX: usize = 8;
 /// How long a live page is served before the browser asks anew: so long may a session that has ended be seen
 /// to live, at most, where nothing else says so.
 pub const STREAM_LIFE_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// How long the browser of a live page may take nothing of it until it is given up: as long as of an answer of the
+/// interface.
+pub const STREAM_UNREAD_MAX: Duration = Duration::from_secs(30);
+
+/// Events of a live page that wait for its browser, besides those that are with the connection.
+pub const STREAM_EVENTS_WAITING_MAX: usize = 16;
+
+/// How often it is asked for a live page whether its user may still see the edges, of which others may have asked.
+pub const EDGES_RIGHT_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a change that is watched is asked for, at first and later. A change reaches edges in
 /// milliseconds; what is late is not worth asking for as often.
@@ -103,6 +117,9 @@ pub const LIST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long the answer to a revocation waits for edges where the user may not see them.
 pub const UNSEEN_EDGES_WAIT: &str = "5s";
+
+/// Applications of a new key whose stored privileges are looked up. A key mostly has those of one.
+pub const APPLICATIONS_LOOKED_UP_MAX: usize = 16;
 
 /// Longest text that a search takes, in bytes.
 pub const SEARCH_LEN_MAX: usize = 512;

@@ -17,6 +17,7 @@ use crate::failure::Failure;
 use crate::fields::Fields;
 use crate::frame::{Frame, ok, page};
 use crate::limits::{LOGIN_CREDENTIAL_LEN_MAX, LOGIN_FORM_LEN_MAX, NEXT_LEN_MAX, SEARCH_LEN_MAX};
+use crate::login_places::NoLoginPlace;
 use crate::rest::{Origin, Person, RestFailure};
 use crate::session::{Session, Who};
 use crate::signed_in::{SentForm, read_form};
@@ -68,7 +69,9 @@ pub(crate) async fn show(request: Request) -> Response {
 /// Begins a session, under a new name, if the key service knows the credential.
 pub(crate) async fn log_in(State(console): State<Console>, request: Request) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
-    let form = read_form(&parts, body, &console.login_forms, LOGIN_FORM_LEN_MAX).await?;
+    let network = console.surroundings.network(&parts);
+    let place = || console.login_forms.take(network).map_err(no_place);
+    let form = read_form(&parts, body, place, LOGIN_FORM_LEN_MAX).await?;
     match begin(&console, &parts, &form).await {
         Ok(response) => Ok(response),
         Err((status, notice)) => {
@@ -76,6 +79,16 @@ pub(crate) async fn log_in(State(console): State<Console>, request: Request) -> 
             let (next, username) = (inside(form.get("next")), username.unwrap_or_default());
             let frame = Frame::of_nobody("Log in");
             Ok(page(status, &LoginPage { frame, next, username, notice: Some(notice) }))
+        }
+    }
+}
+
+fn no_place(why: NoLoginPlace) -> Failure {
+    match why {
+        NoLoginPlace::OfAll => Failure::too_many_forms(),
+        NoLoginPlace::OfSource => {
+            let reason = "Too many log-ins are sent from your address at once. Try again.";
+            Failure::new(StatusCode::TOO_MANY_REQUESTS, reason)
         }
     }
 }

@@ -44,9 +44,7 @@ impl PersonRights {
     ///
     /// [`RestFailure`] when the key service does not say.
     pub(crate) async fn of(person: &Person) -> Result<Self, RestFailure> {
-        let asked: HasPrivileges =
-            person.post("/_security/user/_has_privileges", &json!({"cluster": ASKED})).await?;
-        let held = ASKED.into_iter().filter(|name| asked.cluster.get(*name) == Some(&true)).collect();
+        let rights = Self::without_run_as(person).await?;
         // An API key with rights of its own is not told them in this form (Elasticsearch refuses it).
         let told = person.get::<Value>("/_security/user/_privileges").await;
         let run_as = match told.map(serde_json::from_value::<UserPrivileges>) {
@@ -54,7 +52,19 @@ impl PersonRights {
             Ok(Err(_)) | Err(RestFailure::Refused { .. } | RestFailure::Unknown) => Vec::new(),
             Err(failure @ RestFailure::Unauthenticated(_)) => return Err(failure),
         };
-        Ok(Self { held, run_as })
+        Ok(Self { run_as, ..rights })
+    }
+
+    /// The same as far as it does not depend on whom the user may act for.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::of`].
+    pub(crate) async fn without_run_as(person: &Person) -> Result<Self, RestFailure> {
+        let asked: HasPrivileges =
+            person.post("/_security/user/_has_privileges", &json!({"cluster": ASKED})).await?;
+        let held = ASKED.into_iter().filter(|name| asked.cluster.get(*name) == Some(&true)).collect();
+        Ok(Self { held, run_as: Vec::new() })
     }
 
     fn has(&self, name: &str) -> bool {

@@ -8,7 +8,6 @@ use axum::extract::{FromRequest, FromRequestParts, OriginalUri, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use latchkey_key_feed::MonotonicMillis;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use crate::Console;
@@ -91,7 +90,8 @@ impl FromRequest<Console> for SentForm {
     async fn from_request(request: Request, console: &Console) -> Result<Self, Failure> {
         let (mut parts, body) = request.into_parts();
         let signed_in = SignedIn::from_request_parts(&mut parts, console).await?;
-        let form = read_form(&parts, body, &console.forms, FORM_LEN_MAX).await?;
+        let place = || console.forms.try_acquire().map_err(|_| Failure::too_many_forms());
+        let form = read_form(&parts, body, place, FORM_LEN_MAX).await?;
         if !signed_in.session.is_form_token(form.get("token")) {
             return Err(Failure::foreign_form());
         }
@@ -125,24 +125,22 @@ impl SignedIn {
     }
 }
 
-/// The fields of a form of at most `len_max` bytes, if a page of this site has sent it. Of all forms for which `places` has
-/// places, as many are read at once.
+/// The fields of a form of at most `len_max` bytes, if a page of this site has sent it. It has a place among those that are
+/// read at once, which `take_place` takes.
 ///
 /// # Errors
 ///
 /// [`Failure`] when another site has, or the form is too long or too slow, or there is no place.
-pub(crate) async fn read_form(
+pub(crate) async fn read_form<P>(
     parts: &Parts,
     body: Body,
-    places: &Semaphore,
+    take_place: impl FnOnce() -> Result<P, Failure>,
     len_max: usize,
 ) -> Result<Fields, Failure> {
     if !cookie::is_of_this_site(parts) {
         return Err(Failure::foreign_form());
     }
-    let busy =
-        || Failure::new(StatusCode::SERVICE_UNAVAILABLE, "Too many forms are sent at once. Try again.");
-    let _place = places.try_acquire().map_err(|_| busy())?;
+    let _place = take_place()?;
     let body = timeout(FORM_WAIT_MAX, to_bytes(body, len_max)).await.map_err(|_| {
         Failure::new(StatusCode::REQUEST_TIMEOUT, "The form has not arrived in time. Send it again.")
     })?;

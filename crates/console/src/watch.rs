@@ -5,6 +5,8 @@
 //! has applied a change is what the service would answer to `wait_for_edges`; the milliseconds are what its replica
 //! remembers.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,6 +19,7 @@ use crate::Console;
 use crate::asked_edges::{AskedEdge, AskedFleet, EdgeState};
 use crate::failure::Failure;
 use crate::fields::Fields;
+use crate::fleet_readings::FleetWatcher;
 use crate::frame::{Frame, Section, ok};
 use crate::limits::{
     EDGES_WATCHED_SHOWN_MAX, KEYS_REVOKED_AT_ONCE_MAX, WATCH_INTERVAL, WATCH_INTERVAL_LATER,
@@ -94,6 +97,12 @@ struct Change {
     cursor: u64,
 }
 
+/// What follows a change.
+struct WatchedChange {
+    change: Change,
+    fleet: FleetWatcher,
+}
+
 pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) -> Result<Response, Failure> {
     if !signed_in.rights.sees_edges() {
         return Err(Failure::forbidden());
@@ -106,7 +115,7 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
         true => Vec::new(),
         false => signed_in.person.post::<Found>("/_security/_query/api_key", &keys).await?.api_keys,
     };
-    let (progress, edges, is_over) = seen(&change, fleet, console.surroundings.now());
+    let (progress, edges, is_over) = seen(&change, &fleet, console.surroundings.now());
     let place = [("epoch", change.epoch.clone()), ("change", change.cursor.to_string())];
     let place = place.iter().map(|(name, value)| (*name, value.as_str()));
     Ok(ok(&WatchPage {
@@ -124,11 +133,9 @@ pub(crate) async fn follow(
     State(console): State<Console>,
     LooksOn(signed_in): LooksOn,
 ) -> Result<Response, Failure> {
-    if !signed_in.rights.sees_edges() {
-        return Err(Failure::forbidden());
-    }
     let change = Change::read(&signed_in.query)?;
-    live::follow(&console, signed_in, change)
+    let cursor = Some(change.cursor);
+    live::follow_edges(&console, signed_in, cursor, |fleet| WatchedChange { change, fleet })
 }
 
 impl Change {
@@ -140,16 +147,21 @@ impl Change {
     }
 }
 
-impl LivePage for Change {
-    async fn look(&mut self, person: &Person, now: UnixMillis) -> Result<Look, RestFailure> {
-        let fleet = AskedFleet::after_change(person, self.cursor).await?;
-        let (progress, edges, is_over) = seen(self, fleet, now);
+impl LivePage for WatchedChange {
+    async fn look(
+        &mut self,
+        person: &Person,
+        now: UnixMillis,
+        age_max: Duration,
+    ) -> Result<Look, RestFailure> {
+        let fleet = self.fleet.look(person, age_max).await?;
+        let (progress, edges, is_over) = seen(&self.change, &fleet, now);
         let mut parts: Vec<_> = edges.iter().filter_map(|edge| part(edge.id.clone(), edge)).collect();
         parts.extend(part("progress".to_owned(), &progress));
         Ok(Look { parts, is_over })
     }
 
-    fn interval(&self, since_first: std::time::Duration) -> std::time::Duration {
+    fn interval(&self, since_first: Duration) -> Duration {
         if since_first < WATCHED_CLOSELY_FOR { WATCH_INTERVAL } else { WATCH_INTERVAL_LATER }
     }
 }
@@ -160,7 +172,7 @@ pub(crate) fn part(id: String, template: &impl Template) -> Option<Part> {
 }
 
 /// What is seen of a change: how far it has come, each edge, and whether nothing will change any more.
-fn seen(change: &Change, fleet: AskedFleet, now: UnixMillis) -> (Progress, Vec<WatchedEdge>, bool) {
+fn seen(change: &Change, fleet: &AskedFleet, now: UnixMillis) -> (Progress, Vec<WatchedEdge>, bool) {
     let is_same_feed = fleet.epoch == change.epoch;
     let turned = |edge: &AskedEdge| match edge.state {
         EdgeState::Gone => Turned::Gone,
@@ -291,7 +303,7 @@ mod tests {
 
     fn look(epoch: &str, complete: bool, edges: Vec<AskedEdge>) -> (Progress, Vec<WatchedEdge>, bool) {
         let fleet = AskedFleet { epoch: epoch.to_owned(), complete, edges, ..AskedFleet::default() };
-        seen(&Change { epoch: "e".to_owned(), cursor: 5 }, fleet, UnixMillis(0))
+        seen(&Change { epoch: "e".to_owned(), cursor: 5 }, &fleet, UnixMillis(0))
     }
 
     #[test]

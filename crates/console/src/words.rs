@@ -23,6 +23,14 @@ impl When {
     pub(crate) fn of(at: UnixMillis, now: UnixMillis) -> Self {
         Self { exact: date(at), relative: relative(at, now) }
     }
+
+    /// The moment with its day and time, for people.
+    pub(crate) fn utc(&self) -> String {
+        match self.exact.strip_suffix('Z') {
+            Some(moment) => format!("{} UTC", moment.replace('T', " ")),
+            None => self.exact.clone(),
+        }
+    }
 }
 
 /// A moment by RFC 3339, in UTC and seconds.
@@ -91,7 +99,9 @@ mod tests {
             assert_eq!(When::of(at(millis), now).relative, expected, "{millis}");
         }
         assert_eq!(When::of(now, now).exact, "2026-01-01T00:00:00Z");
+        assert_eq!(When::of(now, now).utc(), "2026-01-01 00:00:00 UTC");
         assert_eq!(date(UnixMillis(u64::MAX)), BEYOND_THE_CALENDAR);
+        assert_eq!(When::of(UnixMillis(u64::MAX), now).utc(), BEYOND_THE_CALENDAR);
     }
 
     #[test]

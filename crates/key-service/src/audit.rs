@@ -5,6 +5,7 @@
 //! the binary writes as JSON; inside a request each has the request's id. Neither rows nor lines ever carry a
 //! secret, a password or an `Authorization` header.
 
+pub(crate) mod actions;
 pub(crate) mod directory_events;
 pub(crate) mod feed_events;
 pub(crate) mod operations;
@@ -60,7 +61,7 @@ pub struct ChangeEvent {
 }
 
 /// What can be done to keys. Its name, in snake case, is in the store and in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum ChangeAction {
     /// The feed was given another name, so that all edges load again.

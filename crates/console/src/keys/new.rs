@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::frame::{Frame, Section, page};
 use crate::keys::made::{self, Made};
 use crate::keys::new_form::{FormProblems, LIVES, NewKeyForm, RightsForm};
+use crate::keys::unknown_privileges::unknown_privileges;
 use crate::rest::RestFailure;
 use crate::signed_in::{SentForm, SignedIn};
 
@@ -20,10 +21,19 @@ struct NewKeyPage<'a> {
     frame: Frame,
     form: &'a NewKeyForm,
     problems: FormProblems,
+    /// Application privileges that are not stored, and must be confirmed.
+    unknown: String,
     ticket: String,
     lives: Vec<Life>,
     acts_for_others: bool,
     grants_keys: bool,
+}
+
+/// Why a key was not made.
+#[derive(Default)]
+struct FormAnswer {
+    problems: FormProblems,
+    unknown: String,
 }
 
 struct Life {
@@ -36,7 +46,7 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
     if !may_make(&signed_in) {
         return Err(Failure::forbidden());
     }
-    form_page(&console, &signed_in, &NewKeyForm::empty(), FormProblems::default(), StatusCode::OK)
+    form_page(&console, &signed_in, &NewKeyForm::empty(), FormAnswer::default(), StatusCode::OK)
 }
 
 /// Makes the key, and shows its secret this once; or the form again, with what is wrong.
@@ -45,8 +55,16 @@ pub(crate) async fn make(State(console): State<Console>, sent: SentForm) -> Resu
     let form = NewKeyForm::read(fields);
     let body = match form.body() {
         Ok(body) => body,
-        Err(problems) => return form_page(&console, signed_in, &form, problems, StatusCode::BAD_REQUEST),
+        Err(problems) => {
+            let answer = FormAnswer { problems, ..FormAnswer::default() };
+            return form_page(&console, signed_in, &form, answer, StatusCode::BAD_REQUEST);
+        }
     };
+    let unknown = unknown_privileges(&signed_in.person, &body).await?.join(", ");
+    if !unknown.is_empty() && fields.get("unknown_confirmed") != unknown {
+        let answer = FormAnswer { unknown, ..FormAnswer::default() };
+        return form_page(&console, signed_in, &form, answer, StatusCode::BAD_REQUEST);
+    }
     if !sent.is_first() {
         return Err(Failure::sent_before());
     }
@@ -57,7 +75,8 @@ pub(crate) async fn make(State(console): State<Console>, sent: SentForm) -> Resu
         }
         Err(RestFailure::Refused { status, reason }) => {
             let problems = FormProblems { whole: Some(reason), ..FormProblems::default() };
-            form_page(&console, signed_in, &form, problems, status)
+            let answer = FormAnswer { problems, ..FormAnswer::default() };
+            form_page(&console, signed_in, &form, answer, status)
         }
         Err(failure) => Err(failure.into()),
     }
@@ -87,7 +106,7 @@ fn form_page(
     console: &Console,
     signed_in: &SignedIn,
     form: &NewKeyForm,
-    problems: FormProblems,
+    FormAnswer { problems, unknown }: FormAnswer,
     status: StatusCode,
 ) -> Result<Response, Failure> {
     let life = |(value, word)| Life { value, word, is_chosen: value == form.life };
@@ -95,6 +114,7 @@ fn form_page(
         frame: signed_in.frame("New key", Section::Keys),
         form,
         problems,
+        unknown,
         ticket: console.ticket()?,
         lives: LIVES.map(life).into(),
         acts_for_others: signed_in.rights.acts_for_others(),

@@ -18,6 +18,7 @@ use crate::words::{When, grouped};
 struct KeyPage {
     frame: Frame,
     key: ShownKey,
+    keys_of_owner: String,
     status: KeyStatus,
     created: When,
     end: Option<When>,
@@ -47,6 +48,7 @@ pub(crate) async fn show(State(console): State<Console>, signed_in: SignedIn) ->
     let is_in_overlap = key.previous_secret_expiration.filter(|end| *end > now);
     Ok(ok(&KeyPage {
         frame: signed_in.frame(format!("Key {}", key.name), Section::Keys),
+        keys_of_owner: key.keys_of_owner(),
         status: key.status(now),
         created: When::of(key.creation, now),
         end: key.end(now),

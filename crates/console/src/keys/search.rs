@@ -69,6 +69,15 @@ impl KeySearch {
 
     /// The address of this search, going on after a key.
     pub(super) fn path_after(&self, after: Option<&[Value]>) -> String {
+        self.path(after, "")
+    }
+
+    /// The address of this page, with all of its keys selected or none.
+    pub(super) fn path_here(&self, selects_all: bool) -> String {
+        self.path(self.after.as_deref(), if selects_all { "all" } else { "" })
+    }
+
+    fn path(&self, after: Option<&[Value]>, select: &str) -> String {
         let after = after.map(|after| Value::from(after.to_vec()).to_string());
         let fields = [
             ("q", self.text.as_str()),
@@ -76,6 +85,7 @@ impl KeySearch {
             ("status", self.status),
             ("sort", self.order),
             ("after", after.as_deref().unwrap_or_default()),
+            ("select", select),
         ];
         let said = fields.into_iter().filter(|(_, value)| !value.is_empty());
         crate::rest::path_with_query("/console/keys", said)
@@ -191,5 +201,7 @@ mod tests {
         let next = read(path.split_once('?').unwrap().1);
         assert_eq!((next.text.as_str(), next.status, next.order), ("ci&", "active", "name"));
         assert_eq!(next.body()["search_after"], json!(["z", 7]));
+        assert_eq!(next.path_here(false), path);
+        assert_eq!(next.path_here(true), format!("{path}&select=all"));
     }
 }

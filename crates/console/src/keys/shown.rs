@@ -83,6 +83,11 @@ impl ShownKey {
         path_with_query("/console/key", [("id", self.id.as_str())])
     }
 
+    /// The list of the keys of its owner.
+    pub(super) fn keys_of_owner(&self) -> String {
+        path_with_query("/console/keys", [("owner", self.username.as_str())])
+    }
+
     /// When it was last used. The key service rounds that down, which may be to before the key was made.
     pub(super) fn last_use(&self, now: UnixMillis) -> Option<When> {
         self.last_used.map(|at| When::of(at.max(self.creation), now))
@@ -149,6 +154,8 @@ mod tests {
             assert_eq!(key.can_be_revoked(UnixMillis(10)), works || expected == KeyStatus::Suspended);
         }
         assert_eq!(key(json!({})).path(), "/console/key?id=a%2Fb");
+        let of_owner = key(json!({"username": "a&b"})).keys_of_owner();
+        assert_eq!(of_owner, "/console/keys?owner=a%26b");
     }
 
     #[test]

@@ -162,41 +162,23 @@ impl<'e> Page<'e> {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_key_feed::UnixMillis;
-
     use super::*;
     use crate::limits::work_limits::SEARCH_ALLOWANCE;
-
-    fn event(number: i64) -> KeptEvent {
-        KeptEvent {
-            number,
-            at: UnixMillis(0),
-            action: "create_api_key".to_owned(),
-            username: "alice".to_owned(),
-            realm: "native".to_owned(),
-            api_key: None,
-            run_as: None,
-            source: None,
-            via: None,
-            key_ids: vec!["a".to_owned()],
-            subjects: Vec::new(),
-            tokens: None,
-        }
-    }
+    use crate::store::audit_trail::event;
 
     #[test]
     fn an_answer_ends_before_the_event_with_which_it_would_be_too_long() {
         let len = {
             let mut budget = Budget::alone(SEARCH_ALLOWANCE);
             let mut page = Page::begin(9, usize::MAX, &mut budget).unwrap();
-            assert!(page.push(event(1)).unwrap());
+            assert!(page.push(event()).unwrap());
             page.len
         };
         for (len_max, expected) in [(2 * len, [true, true]), (2 * len - 1, [true, false]), (0, [true, false])]
         {
             let mut budget = Budget::alone(SEARCH_ALLOWANCE);
             let mut page = Page::begin(9, len_max, &mut budget).unwrap();
-            let fits = [1, 2].map(|number| page.push(event(number)).unwrap());
+            let fits = [1, 2].map(|number| page.push(KeptEvent { number, ..event() }).unwrap());
             assert_eq!(fits, expected, "{len_max}");
         }
     }

@@ -19,7 +19,7 @@ pub(crate) struct DirectoryEvent {
 
 /// What can be done to users, roles and application privileges.
 /// Its name, in snake case, is in the store, in the log and in the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum DirectoryAction {
     /// A user was given another password.

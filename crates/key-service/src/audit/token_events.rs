@@ -20,7 +20,7 @@ pub(crate) struct TokenEvent {
 }
 
 /// What can be done to tokens. Its name, in snake case, is in the store and in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum TokenAction {
     /// Tokens were made.

@@ -73,7 +73,7 @@ struct Wanted {
     #[arg(long, value_name = "USER")]
     actor: Option<String>,
     /// What is called so, such as `create_api_key`. May be given several times.
-    #[arg(long, value_name = "ACTION")]
+    #[arg(long, value_name = "ACTION", value_parser = action)]
     action: Vec<String>,
     /// Print each change as a line of JSON, with the names that the service's log has.
     #[arg(long)]
@@ -123,6 +123,10 @@ fn follow(arguments: &FollowArguments) -> Result<(), CommandFailed> {
             tokio::time::sleep(FOLLOW_INTERVAL).await;
         }
     })
+}
+
+fn action(name: &str) -> Result<String, String> {
+    audit::actions::checked(name).map(str::to_owned)
 }
 
 /// Whether somebody reads what is shown.
@@ -203,26 +207,8 @@ fn as_json(event: &KeptEvent) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use latchkey_key_feed::UnixMillis;
-
     use super::*;
-
-    fn event() -> KeptEvent {
-        KeptEvent {
-            number: 7,
-            at: UnixMillis(1_767_225_600_000),
-            action: "update_api_keys".to_owned(),
-            username: "admin".to_owned(),
-            realm: "file".to_owned(),
-            api_key: None,
-            run_as: Some("alice".to_owned()),
-            source: Some("192.0.2.1:5".to_owned()),
-            via: Some("console".to_owned()),
-            key_ids: vec!["a".to_owned(), "b".to_owned()],
-            subjects: Vec::new(),
-            tokens: None,
-        }
-    }
+    use crate::store::audit_trail::event;
 
     #[test]
     fn a_change_is_one_line_for_people_and_one_of_json() {

@@ -20,7 +20,7 @@ use crate::audit::Actor;
 use crate::cli::CommandFailed;
 use crate::cli::data_directory::DataDirectory;
 use crate::clock::{Clock as _, SystemClock};
-use crate::console::with_console;
+use crate::console::{OfTheService, with_console};
 use crate::expiring_keys;
 use crate::limits::{EPOCH_RANDOM_LEN, SHUTDOWN_WAIT_MAX, TLS_FILES_CHECK_INTERVAL, TLS_HANDSHAKE_WAIT_MAX};
 use crate::randomness::{SystemRandomness, draw};
@@ -131,11 +131,13 @@ async fn serve(
         .map_err(failed)?;
     let knows_anybody = callers.are_anybody(&store, &settings).await.map_err(failed)?;
     let remover = Remover::new(store.clone(), settings.removal, Arc::new(SystemClock));
+    let trusted_proxies = settings.limits.trusted_proxies.clone();
     let app = app(store.clone(), callers, settings, stopping.clone())?;
     let app = match plan.console {
         Some(times) => {
             let (clock, randomness) = (Arc::new(SystemClock), Arc::new(SystemRandomness));
-            with_console(app, times, clock, randomness, plan.certificates.is_some(), stopping.clone())
+            let surroundings = OfTheService { clock, randomness, trusted_proxies };
+            with_console(app, times, surroundings, plan.certificates.is_some(), stopping.clone())
         }
         None => app,
     };

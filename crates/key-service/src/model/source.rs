@@ -76,6 +76,12 @@ impl Network {
             IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX))),
         })
     }
+
+    /// Its first address.
+    #[must_use]
+    pub(crate) fn address(self) -> IpAddr {
+        self.0
+    }
 }
 
 impl From<SocketAddr> for Source {

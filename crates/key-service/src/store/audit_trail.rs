@@ -17,6 +17,8 @@ use crate::store::transfer::StoreReader;
 use crate::store::{KeyStore, StoreError};
 
 pub(crate) use kept_event::KeptEvent;
+#[cfg(test)]
+pub(crate) use kept_event::tests::event;
 pub(crate) use numbers::{KeptNumbers, NumberRange, Place};
 pub(crate) use wanted::{EventFilter, WantedEvents};
 

@@ -6,6 +6,7 @@ use latchkey_elastic::{ErrorCause, ValidationProblems};
 use latchkey_key_feed::UnixMillis;
 
 use crate::api::parameters::Parameters;
+use crate::audit::actions::checked;
 use crate::limits::audit_limits::{
     AUDIT_ACTIONS_ASKED_MAX, AUDIT_EVENTS_SHOWN_DEFAULT, AUDIT_EVENTS_SHOWN_MAX,
 };
@@ -31,6 +32,9 @@ impl AuditRequest {
         let actions = actions(&parameters.non_blank("action").unwrap_or_default());
         if actions.len() > AUDIT_ACTIONS_ASKED_MAX {
             problems.add(format!("[action] must not have more than {AUDIT_ACTIONS_ASKED_MAX} names"));
+        } else {
+            let unknown = actions.iter().filter_map(|name| checked(name).err());
+            unknown.for_each(|problem| problems.add(format!("[action] {problem}")));
         }
         let (since, until) = (
             moment(&mut parameters, "since", &mut problems),
@@ -111,11 +115,12 @@ mod tests {
     #[test]
     fn reads_what_is_wanted_and_where_to_begin() {
         let now = UnixMillis(1_767_225_600_000);
-        let request = read("key=k&actor=alice&action=b,a,%20a&since=1h&until=7&size=3").unwrap();
+        let request =
+            read("key=k&actor=alice&action=put_user,put_role,%20put_role&since=1h&until=7&size=3").unwrap();
         let filter = EventFilter {
             key: Some("k".to_owned()),
             actor: Some("alice".to_owned()),
-            actions: vec!["a".to_owned(), "b".to_owned()],
+            actions: vec!["put_role".to_owned(), "put_user".to_owned()],
             since: Some(UnixMillis(1_767_222_000_000)),
             until: Some(UnixMillis(7)),
         };
@@ -133,12 +138,15 @@ mod tests {
 
     #[test]
     fn lists_every_mistake() {
-        let reason = read("size=0&since=yesterday&until=x&after=1&before=2").unwrap_err().reason().to_owned();
+        let query = "size=0&since=yesterday&until=x&after=1&before=2&action=revoke,put_role,put_rolle";
+        let reason = read(query).unwrap_err().reason().to_owned();
         for mistake in [
-            "1: [since] must be a time ago, such as 12h or 30d,",
-            "2: [until] must be a time ago",
-            "3: only one of [after] and [before] can be given;",
-            "4: [size] must be between 1 and 1000;",
+            "1: [action] there is no action [put_rolle] -> did you mean [put_role]?;",
+            "2: [action] there is no action [revoke] -> did you mean [invalidate_api_keys]?;",
+            "3: [since] must be a time ago, such as 12h or 30d,",
+            "4: [until] must be a time ago",
+            "5: only one of [after] and [before] can be given;",
+            "6: [size] must be between 1 and 1000;",
         ] {
             assert!(reason.contains(mistake), "{mistake}: {reason}");
         }
@@ -153,7 +161,9 @@ mod tests {
             let names: Vec<String> = (0..count).map(|number| format!("a{number}")).collect();
             format!("action={}", names.join(","))
         };
-        assert!(read(&query(AUDIT_ACTIONS_ASKED_MAX)).is_ok());
+        // There are fewer, so that many are none; but each is looked at.
+        let reason = read(&query(AUDIT_ACTIONS_ASKED_MAX)).unwrap_err().reason().to_owned();
+        assert!(reason.contains("no action [a63]") && !reason.contains("must not have more"), "{reason}");
         let reason = read(&query(AUDIT_ACTIONS_ASKED_MAX + 1)).unwrap_err().reason().to_owned();
         assert!(reason.contains("[action] must not have more than 64 names"), "{reason}");
     }

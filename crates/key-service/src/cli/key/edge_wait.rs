@@ -63,6 +63,11 @@ fn duration(argument: &str) -> Result<String, String> {
 }
 
 impl EdgeWaitArguments {
+    /// Whether to wait.
+    pub(in crate::cli) fn is_asked(&self) -> bool {
+        self.wait_for_edges.is_some()
+    }
+
     /// The path with the wait, if there is one.
     pub(in crate::cli) fn ask_in(&self, path: &str) -> String {
         with_query(path, &[("wait_for_edges", self.wait_for_edges.as_deref())])

@@ -80,3 +80,26 @@ impl KeptEvent {
         Self { key_ids: vec![key.to_owned()], source: None, ..self }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A change of two keys, by an administrator on behalf of somebody.
+    pub(crate) fn event() -> KeptEvent {
+        KeptEvent {
+            number: 7,
+            at: UnixMillis(1_767_225_600_000),
+            action: "update_api_keys".to_owned(),
+            username: "admin".to_owned(),
+            realm: "file".to_owned(),
+            api_key: None,
+            run_as: Some("alice".to_owned()),
+            source: Some("192.0.2.1:5".to_owned()),
+            via: Some("console".to_owned()),
+            key_ids: vec!["a".to_owned(), "b".to_owned()],
+            subjects: Vec::new(),
+            tokens: None,
+        }
+    }
+}

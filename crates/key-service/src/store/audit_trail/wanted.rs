@@ -50,23 +50,7 @@ impl EventFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn event() -> KeptEvent {
-        KeptEvent {
-            number: 7,
-            at: UnixMillis(50),
-            action: "update_api_keys".to_owned(),
-            username: "admin".to_owned(),
-            realm: "file".to_owned(),
-            api_key: None,
-            run_as: Some("alice".to_owned()),
-            source: Some("192.0.2.1:5".to_owned()),
-            via: None,
-            key_ids: vec!["a".to_owned(), "b".to_owned()],
-            subjects: Vec::new(),
-            tokens: None,
-        }
-    }
+    use crate::store::audit_trail::event;
 
     #[test]
     fn changes_are_found_by_key_by_actor_by_action_and_by_time() {
@@ -74,8 +58,10 @@ mod tests {
         let key = |id: &str| EventFilter { key: Some(id.to_owned()), ..all() };
         let actor = |name: &str| EventFilter { actor: Some(name.to_owned()), ..all() };
         let action = |name: &str| EventFilter { actions: vec![name.to_owned()], ..all() };
-        let since = |at| EventFilter { since: Some(UnixMillis(at)), ..all() };
-        let until = |at| EventFilter { until: Some(UnixMillis(at)), ..all() };
+        let at = event().at;
+        let later = UnixMillis(at.0 + 1);
+        let since = |at| EventFilter { since: Some(at), ..all() };
+        let until = |at| EventFilter { until: Some(at), ..all() };
         for (filter, expected) in [
             (all(), true),
             (key("b"), true),
@@ -85,10 +71,10 @@ mod tests {
             (actor("bob"), false),
             (action("update_api_keys"), true),
             (action("create_api_key"), false),
-            (since(50), true),
-            (since(51), false),
-            (until(51), true),
-            (until(50), false),
+            (since(at), true),
+            (since(later), false),
+            (until(later), true),
+            (until(at), false),
         ] {
             assert_eq!(filter.matches(&event()), expected, "{filter:?}");
         }

@@ -10,7 +10,7 @@ use axum::extract::ConnectInfo;
 use axum::http::header::{CONTENT_TYPE, COOKIE, HeaderName, SET_COOKIE};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use latchkey_console::SessionTimes;
-use latchkey_key_service::console::with_console;
+use latchkey_key_service::console::{OfTheService, with_console};
 use latchkey_key_service::randomness::SystemRandomness;
 use tower::ServiceExt as _;
 
@@ -34,9 +34,11 @@ pub(super) struct Page {
 impl Browser {
     pub(super) fn new(service: &Service) -> Self {
         let (clock, randomness) = (service.clock.clone(), Arc::new(SystemRandomness));
+        let trusted_proxies = vec!["10.0.0.0/8".parse().unwrap()];
+        let surroundings = OfTheService { clock, randomness, trusted_proxies };
         let stopping = service.stop.subscribe();
         let times = SessionTimes::default();
-        let console = with_console(service.interface(), times, clock, randomness, false, stopping);
+        let console = with_console(service.interface(), times, surroundings, false, stopping);
         Self { console, cookies: BTreeMap::new(), peer: "127.0.0.1:1".parse().unwrap() }
     }
 

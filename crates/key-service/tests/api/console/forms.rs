@@ -1,27 +1,36 @@
 //! Forms of clients that send slowly, or much at once.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use axum::extract::ConnectInfo;
 use axum::http::{Request, Response, StatusCode};
 use futures_util::stream;
-use latchkey_console::limits::{FORM_WAIT_MAX, FORMS_AT_ONCE_MAX, LOGIN_FORMS_AT_ONCE_MAX};
+use latchkey_console::limits::{
+    FORM_WAIT_MAX, FORMS_AT_ONCE_MAX, LOGIN_FORMS_AT_ONCE_MAX, LOGIN_FORMS_PER_SOURCE_MAX,
+};
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 use crate::console::browser::Browser;
-use crate::service::Service;
+use crate::service::{PASSWORD, Service};
+
+/// Where a form comes from, if nothing else is said.
+const PEER: &str = "192.0.2.1:1";
 
 /// Sends a form that begins and never ends.
-fn send_without_end(console: &Router, path: &str, cookie: &str) -> JoinHandle<Response<Body>> {
+fn send_without_end(console: &Router, path: &str, cookie: &str, peer: &str) -> JoinHandle<Response<Body>> {
     let begun = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"username=a"))]);
     let endless = stream::unfold((), async |()| {
         std::future::pending::<Option<(Result<Bytes, Infallible>, ())>>().await
     });
     let body = Body::from_stream(futures_util::StreamExt::chain(begun, Box::pin(endless)));
-    let request = Request::post(path).header("cookie", cookie).body(body).unwrap();
+    let peer: SocketAddr = peer.parse().unwrap();
+    let request = Request::post(path).header("cookie", cookie).extension(ConnectInfo(peer)).body(body);
+    let request = request.unwrap();
     let console = console.clone();
     tokio::spawn(async move { console.oneshot(request).await.unwrap() })
 }
@@ -32,7 +41,8 @@ async fn a_form_that_does_not_arrive_is_given_up() {
     let mut browser = Browser::logged_in(&service, "own").await;
     let (console, cookie) = (browser.console(), browser.cookie());
     browser.get("/console/me").await;
-    let sent = ["/console/login", "/console/revoke"].map(|path| send_without_end(&console, path, &cookie));
+    let sent =
+        ["/console/login", "/console/revoke"].map(|path| send_without_end(&console, path, &cookie, PEER));
     for sent in sent {
         let answer = tokio::time::timeout(FORM_WAIT_MAX * 2, sent).await.expect("it is given up").unwrap();
         assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
@@ -46,15 +56,65 @@ async fn as_many_forms_are_read_at_once_as_may_be() {
     let (console, cookie) = (browser.console(), browser.cookie());
     for (path, most) in [("/console/login", LOGIN_FORMS_AT_ONCE_MAX), ("/console/revoke", FORMS_AT_ONCE_MAX)]
     {
-        let mut sent: Vec<_> = (0..=most).map(|_| send_without_end(&console, path, &cookie)).collect();
-        let refused = loop {
-            if let Some(place) = sent.iter().position(JoinHandle::is_finished) {
-                break sent.swap_remove(place).await.unwrap();
-            }
-            tokio::task::yield_now().await;
-        };
+        let mut sent: Vec<_> = (0..=most)
+            .map(|number| {
+                let source = number / LOGIN_FORMS_PER_SOURCE_MAX;
+                send_without_end(&console, path, &cookie, &format!("192.0.2.{source}:1"))
+            })
+            .collect();
+        let refused = first_answer(&mut sent).await;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert_eq!(sent.iter().filter(|sent| sent.is_finished()).count(), 0, "{path}: the others are read");
         sent.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// The first answer that comes.
+async fn first_answer(sent: &mut Vec<JoinHandle<Response<Body>>>) -> Response<Body> {
+    loop {
+        if let Some(place) = sent.iter().position(JoinHandle::is_finished) {
+            return sent.swap_remove(place).await.unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_source_of_many_slow_log_ins_keeps_no_other_source_out() {
+    let service = Service::new().await;
+    for (slow, same, other) in [
+        ("192.0.2.1:1", "192.0.2.1:2", "192.0.2.2:1"),
+        ("[2001:db8::1]:1", "[2001:db8::ffff:0:0:2]:1", "[2001:db8:0:1::1]:1"),
+    ] {
+        let (mut same, mut other) = (Browser::new(&service).from(same), Browser::new(&service).from(other));
+        other = other.over(&same);
+        let console = same.console();
+        let mut sent: Vec<_> = (0..=LOGIN_FORMS_PER_SOURCE_MAX)
+            .map(|_| send_without_end(&console, "/console/login", "", slow))
+            .collect();
+        let refused = first_answer(&mut sent).await;
+        assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+        let login = [("username", "own"), ("password", PASSWORD)];
+        let refused = same.post("/console/login", &login).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "{slow}");
+        assert!(refused.text.contains("from your address"), "{}", refused.text);
+        other.log_in("own").await;
+        sent.iter().for_each(JoinHandle::abort);
+    }
+}
+
+#[tokio::test]
+async fn clients_behind_a_trusted_proxy_are_sources_of_their_own() {
+    let service = Service::new().await;
+    let mut browser = Browser::new(&service).from("10.0.0.1:1");
+    let console = browser.console();
+    let mut sent: Vec<_> = (0..=LOGIN_FORMS_PER_SOURCE_MAX)
+        .map(|_| send_without_end(&console, "/console/login", "", "10.0.0.1:2"))
+        .collect();
+    assert_eq!(first_answer(&mut sent).await.status(), StatusCode::TOO_MANY_REQUESTS);
+    let login = [("username", "own"), ("password", PASSWORD)];
+    let through_proxy = Some(("x-forwarded-for", "192.0.2.1"));
+    let answer = browser.post_with("/console/login", &login, through_proxy).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    sent.iter().for_each(JoinHandle::abort);
 }

@@ -5,7 +5,7 @@ use axum::http::header::{CACHE_CONTROL, LOCATION};
 use latchkey_console::limits::KEYS_REVOKED_AT_ONCE_MAX;
 use serde_json::json;
 
-use crate::console::browser::Browser;
+use crate::console::browser::{Browser, Page};
 use crate::service::{PASSWORD, Service};
 
 #[tokio::test]
@@ -243,4 +243,37 @@ async fn a_page_of_keys_is_revoked_at_once_and_not_one_more() {
     let answer = browser.send_form("/console/me", "/console/revoke", &fields[1..]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
     assert_eq!(active().await, 1);
+}
+
+#[tokio::test]
+async fn all_keys_of_a_page_are_selected_at_once_and_an_owner_leads_to_the_own_keys() {
+    let service = Service::new().await;
+    for (owner, count) in [("elastic", 51), ("own", 2)] {
+        for number in 0..count {
+            service.user(owner).make(&json!({"name": format!("k{number}")}).to_string()).await;
+        }
+    }
+    let mut browser = Browser::logged_in(&service, "elastic").await;
+    let page = browser.get("/console/keys?q=k&sort=name").await;
+    let link = |page: &Page, before: &str| {
+        let (links, _) = page.text.split_once(before).unwrap();
+        links.rsplit_once("href=\"").unwrap().1.split('"').next().unwrap().replace("&#38;", "&")
+    };
+    let boxes = |page: &Page| ["type=\"checkbox\"", " checked>"].map(|text| page.text.matches(text).count());
+    assert_eq!(boxes(&page), [50, 0]);
+    let all = browser.get(&link(&page, "\" data-selects=\"all\"")).await;
+    assert_eq!(boxes(&all), [50, 50]);
+    let next = browser.get(&link(&page, "\" rel=\"next\"")).await;
+    let rest = browser.get(&link(&next, "\" data-selects=\"all\"")).await;
+    assert_eq!(boxes(&rest), [3, 3], "of this page of the search");
+    let none = browser.get(&link(&rest, "\" data-selects=\"none\"")).await;
+    assert_eq!(boxes(&none), [3, 0]);
+    let of_own = browser.get("/console/keys?owner=own").await;
+    assert!(of_own.text.contains("2 keys found"), "{}", of_own.text);
+    let (_, id) = of_own.text.split_once("<code class=\"id\">").unwrap();
+    let key = browser.get(&format!("/console/key?id={}", id.split('<').next().unwrap())).await;
+    for page in [&of_own, &key] {
+        assert!(page.text.contains("href=\"/console/keys?owner=own\""), "{}", page.text);
+    }
+    assert!(key.text.contains("2026-01-01 00:00:00 UTC"), "{}", key.text);
 }

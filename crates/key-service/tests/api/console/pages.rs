@@ -103,6 +103,12 @@ async fn the_audit_log_is_filtered_paged_and_exported() {
     assert_eq!(page.text.matches("<tr id=\"event-").count(), 11);
     let page = browser.get("/console/audit?actor=security").await;
     assert_eq!((page.text.matches("<tr id=\"event-").count(), page.text.contains("put role")), (1, true));
+    let page = browser.get("/console/audit?action=put+role").await;
+    assert_eq!(page.text.matches("<tr id=\"event-").count(), 1, "an action may be said as lines say it");
+    let page = browser.get("/console/audit?action=revoke&actor=security").await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    let told = "there is no action [revoke] -&#62; did you mean [invalidate_api_keys]?";
+    assert!(page.text.contains(told) && page.text.contains("value=\"security\""), "{}", page.text);
     let export = browser.get("/console/audit/export?action=create_api_key").await;
     let lines: Vec<serde_json::Value> =
         export.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

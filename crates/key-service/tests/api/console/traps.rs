@@ -145,3 +145,40 @@ async fn a_secret_that_ends_after_a_leak_is_watched_too() {
     assert_eq!(page.status, StatusCode::OK, "{}", page.text);
     assert!(!page.text.contains("Rotate…"));
 }
+
+#[tokio::test]
+async fn a_key_with_a_mistyped_privilege_is_asked_about_first_where_the_user_may_look() {
+    let service = Service::new().await;
+    let read = json!({"shop": {"read": {"actions": ["data:read/*"]}}}).to_string();
+    assert_eq!(service.elastic().put("/_security/privilege", &read).await.status, StatusCode::OK);
+    let form = "/console/keys/new";
+    let fields = |privileges| {
+        [
+            ("name", "k"),
+            ("life", "1d"),
+            ("rights", "application"),
+            ("application", "shop"),
+            ("resources", "*"),
+            ("privileges", privileges),
+        ]
+    };
+    let count = async || {
+        service.elastic().get("/_security/api_key").await.json()["api_keys"].as_array().unwrap().len()
+    };
+    let mut browser = Browser::logged_in(&service, "elastic").await;
+    let asked = browser.send_form(form, form, &fields("read, raed")).await;
+    assert_eq!(asked.status, StatusCode::BAD_REQUEST);
+    assert!(asked.text.contains("No such privilege is stored: raed of shop."), "{}", asked.text);
+    let stale = fields("read, wriet").into_iter().chain([("unknown_confirmed", "raed of shop")]);
+    let asked = browser.send_form(form, form, &stale.collect::<Vec<_>>()).await;
+    assert!(asked.text.contains("No such privilege is stored: wriet of shop."), "{}", asked.text);
+    assert_eq!(count().await, 0);
+    let confirmed = fields("read, raed").into_iter().chain([("unknown_confirmed", "raed of shop")]);
+    let made = browser.send_form(form, form, &confirmed.collect::<Vec<_>>()).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    assert_eq!(browser.send_form(form, form, &fields("read")).await.status, StatusCode::OK);
+    // Who may not look at what is stored is told nothing of it.
+    let mut browser = Browser::logged_in(&service, "own").await;
+    assert_eq!(browser.send_form(form, form, &fields("raed")).await.status, StatusCode::OK);
+    assert_eq!(count().await, 3);
+}

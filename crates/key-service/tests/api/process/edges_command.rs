@@ -102,3 +102,32 @@ async fn a_new_key_waits_for_edges_and_an_edge_that_is_gone_is_forgotten() {
     let both = run(asking(&service).args(["edges", "forget", "edge-a", "--key", "x"]), "");
     assert_eq!(both.status.code(), Some(2));
 }
+
+#[tokio::test]
+async fn what_a_file_declares_waits_for_edges_also_when_there_is_nothing_left_to_do() {
+    let data = tempfile::tempdir().unwrap();
+    let service = DevProcess::start(data.path());
+    follow(&service, "edge-a", 1).await;
+    let file = data.path().join("keys.yaml");
+    let declared = "set: shop\nowners:\n  team: {roles: []}\nkeys:\n  - {owner: team, name: ci, roles: [ci], expiration: never}\n";
+    std::fs::write(&file, declared).unwrap();
+    let file = file.display().to_string();
+    let apply = ["key", "apply", "-f", &file, "--wait-for-edges=1ms"];
+    let late = run(asking(&service).args(apply), "");
+    assert!(!late.status.success());
+    let printed = text(&late.stdout);
+    assert!(
+        printed.contains("The set shop: 2 created") && printed.contains("Authorization: ApiKey "),
+        "{printed}"
+    );
+    assert!(printed.contains("\nApplied by 0 edges. edge-a, last seen "), "{printed}");
+    assert_eq!(text(&late.stderr), "latchkey: not yet applied by 1 of 1 edges: edge-a\n");
+    let still = run(asking(&service).args(apply).arg("--json"), "");
+    assert!(!still.status.success());
+    let printed: serde_json::Value = serde_json::from_str(&text(&still.stdout)).unwrap();
+    assert_eq!((&printed["steps"], &printed["edges"]["missing"]), (&json!([]), &json!(["edge-a"])));
+    let latest = answered(&mut asking(&service), &["edges"], "")["cursor"].as_u64().unwrap();
+    follow(&service, "edge-a", latest).await;
+    let in_time = told(&mut asking(&service), &apply, "");
+    assert_eq!(in_time, "Nothing to do: the set shop is as it is declared.\nApplied by 1 edge.\n");
+}
