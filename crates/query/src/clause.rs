@@ -81,16 +81,17 @@ impl Query {
         Self::Bool(Box::new(BoolQuery { must_not: vec![self], ..BoolQuery::default() }))
     }
 
-    /// Whether it looks at the metadata of keys.
-    pub(super) fn reads_metadata(&self) -> bool {
+    /// Whether it looks at some field of this kind.
+    pub(super) fn reads(&self, is_meant: fn(&Field) -> bool) -> bool {
         match self {
             Self::Bool(query) => {
                 let parts = [&query.must, &query.must_not, &query.should];
-                parts.into_iter().flatten().any(Self::reads_metadata)
+                parts.into_iter().flatten().any(|part| part.reads(is_meant))
             }
-            Self::Exists(field) => field.is_metadata(),
-            Self::Text(field, _) => matches!(field, TextField::AllMetadata | TextField::Metadata(_)),
-            Self::Date(..) | Self::Everything | Self::Flag(..) | Self::Ids(_) | Self::Nothing => false,
+            Self::Date(field, _) => is_meant(&Field::Date(*field)),
+            Self::Exists(field) => is_meant(field),
+            Self::Text(field, _) => is_meant(&Field::Text(field.clone())),
+            Self::Everything | Self::Flag(..) | Self::Ids(_) | Self::Nothing => false,
         }
     }
 
@@ -133,6 +134,11 @@ impl DateRanges {
             overlaps
         });
         Self(ranges)
+    }
+
+    /// The ranges.
+    pub(super) fn as_slice(&self) -> &[(i64, i64)] {
+        &self.0
     }
 
     fn contain(&self, moment: i64) -> bool {

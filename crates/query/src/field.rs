@@ -7,6 +7,7 @@
 //! | keys | `rotation`, `previous_secret_expiration` | a moment of a key that was rotated; Elasticsearch has neither |
 //! | keys | `last_used`, `last_wrong_secret` | a moment of a key that was used, or with a wrong secret; Elasticsearch has neither |
 //! | keys | `invalidated` | whether there is an invalidation |
+//! | keys | `roles` | the names of the key's own role descriptors; Elasticsearch has no such field |
 //! | users | `username`, `roles` | texts |
 //! | users | `full_name`, `email` | words |
 //! | users | `enabled` | whether the user is |
@@ -37,7 +38,7 @@ use values::{any_at, any_text, any_value, any_word};
 const METADATA_PREFIX: &str = "metadata.";
 
 /// All fields of keys but those inside of the metadata, by their names.
-const OF_KEYS: [(&str, Field); 13] = [
+const OF_KEYS: [(&str, Field); 14] = [
     ("creation", Field::Date(DateField::Creation)),
     ("expiration", Field::Date(DateField::Expiration)),
     ("invalidated", Field::Flag(FlagField::Invalidated)),
@@ -48,6 +49,7 @@ const OF_KEYS: [(&str, Field); 13] = [
     ("name", Field::Text(TextField::Name)),
     ("previous_secret_expiration", Field::Date(DateField::PreviousSecretExpiration)),
     ("realm_name", Field::Text(TextField::RealmName)),
+    ("roles", Field::Text(TextField::Roles)),
     ("rotation", Field::Date(DateField::Rotation)),
     ("type", Field::Text(TextField::Type)),
     ("username", Field::Text(TextField::Username)),
@@ -164,7 +166,7 @@ impl Field {
     }
 
     /// The fields whose names match a pattern in which `*` stands for anything. Fields inside of the metadata
-    /// are not enumerated: a name without `*` finds them.
+    /// are not enumerated, nor are roles of keys, which Elasticsearch does not search: a name without `*` finds them.
     pub(super) fn matching(pattern: &str, searched: Searched) -> Vec<Self> {
         if !pattern.contains('*') {
             return Self::named(pattern, searched).into_iter().collect();
@@ -173,7 +175,9 @@ impl Field {
         // The names are short and few.
         let mut budget = Budget::alone(Allowance { steps: u64::MAX, bytes: 0 });
         let mut is_meant = |name: &str| pattern.matches(name, &mut budget).unwrap_or(false);
-        fields(searched).iter().filter(|(name, _)| is_meant(name)).map(|(_, field)| field.clone()).collect()
+        let is_ours = |field: &Self| searched == Searched::Keys && field.is_roles();
+        let named = fields(searched).iter().filter(|(name, field)| is_meant(name) && !is_ours(field));
+        named.map(|(_, field)| field.clone()).collect()
     }
 
     /// The distinct values of a key, in ascending order.
@@ -254,6 +258,16 @@ impl Field {
     /// Whether it is the metadata, or inside of it.
     pub(super) fn is_metadata(&self) -> bool {
         matches!(self, Self::Text(TextField::AllMetadata | TextField::Metadata(_)))
+    }
+
+    /// Whether it is the names of roles.
+    pub(super) fn is_roles(&self) -> bool {
+        matches!(self, Self::Text(TextField::Roles))
+    }
+
+    /// Whether it tells of uses.
+    pub(super) fn is_usage(&self) -> bool {
+        matches!(self, Self::Date(DateField::LastUsed | DateField::LastWrongSecret))
     }
 
     /// Whether it holds words of texts.

@@ -48,6 +48,7 @@
 
 mod aggregation;
 mod clause;
+mod condition;
 mod date;
 mod dsl;
 mod field;
@@ -70,7 +71,8 @@ use clause::Query;
 use page::Page;
 use sort::{OrderedValue, SortField};
 
-pub use ordered_page::{ColumnValue, OrderedBy, OrderedPage, SortColumn};
+pub use condition::{ColumnTest, Condition, Narrowing, TextColumn};
+pub use ordered_page::{ColumnValue, OrderedBy, OrderedPage, Reads, SortColumn};
 pub use page::refuse_len;
 pub use request::SearchRequest;
 
@@ -152,7 +154,7 @@ pub trait Searchable {
     fn uses(&self) -> u64 {
         0
     }
-    /// The names of the user's roles.
+    /// The names of the user's roles, or of the key's own.
     fn roles(&self) -> &[String] {
         &[]
     }

@@ -1,11 +1,11 @@
-//! Searches that a store answers by itself: a page of everything, in an order of what it has columns for.
+//! Searches that a store answers by itself: a page of what it can test, in an order of what it has columns for.
 //!
 //! Such a search needs no look at each key: a client that reads all keys page by page costs as much as it is shown.
 
 use std::cmp::Reverse;
 
-use super::clause::Query;
-use super::field::Term;
+use super::condition::Condition;
+use super::field::{Field, Term};
 use super::sort::OrderedValue;
 use super::{Hit, Search, Searchable};
 
@@ -63,9 +63,11 @@ pub struct OrderedBy {
     pub absent: i64,
 }
 
-/// A page of everything. Keys that sort alike come by creation, then by id.
+/// A page of the keys of a condition. Keys that sort alike come by creation, then by id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderedPage {
+    /// Which keys are meant.
+    pub condition: Condition,
     /// The criteria; the first counts most.
     pub order: Vec<OrderedBy>,
     /// The page begins after these values, one for each criterion.
@@ -80,7 +82,8 @@ impl Search {
     /// The search as a page that the store can make; `None` when keys must be looked at one by one.
     #[must_use]
     pub fn ordered_page(&self) -> Option<OrderedPage> {
-        if self.query != Query::Everything || self.aggregations.is_some() || self.sort.len() > COLUMNS_MAX {
+        let narrowing = self.narrowing();
+        if !narrowing.is_exact || self.aggregations.is_some() || self.sort.len() > COLUMNS_MAX {
             return None;
         }
         let order = self.sort.iter().map(super::sort::SortField::column).collect::<Option<Vec<_>>>()?;
@@ -88,7 +91,8 @@ impl Search {
             Some(values) => Some(values.iter().map(column_value).collect::<Option<Vec<_>>>()?),
             None => None,
         };
-        Some(OrderedPage { order, after, from: self.from, size: self.size })
+        let condition = narrowing.condition;
+        Some(OrderedPage { condition, order, after, from: self.from, size: self.size })
     }
 
     /// A key on the page that the store has made.
@@ -100,13 +104,31 @@ impl Search {
         Hit { key, sort_values }
     }
 
-    /// Whether it reads the metadata of keys.
+    /// What it reads of keys that takes a store some work.
     #[must_use]
-    pub fn reads_metadata(&self) -> bool {
-        self.query.reads_metadata()
-            || self.sort.iter().any(super::sort::SortField::reads_metadata)
-            || self.aggregations.is_some()
+    pub fn reads(&self) -> Reads {
+        let reads = |is_meant: fn(&Field) -> bool| {
+            self.aggregations.is_some()
+                || self.query.reads(is_meant)
+                || self.sort.iter().any(|field| field.reads(is_meant))
+        };
+        Reads {
+            metadata: reads(Field::is_metadata),
+            roles: reads(Field::is_roles),
+            usage: reads(Field::is_usage) || self.sort.iter().any(super::sort::SortField::is_by_uses),
+        }
     }
+}
+
+/// What a search reads of keys besides what every search reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Their metadata.
+    pub metadata: bool,
+    /// The names of their own roles.
+    pub roles: bool,
+    /// When and how often they were used.
+    pub usage: bool,
 }
 
 impl OrderedBy {

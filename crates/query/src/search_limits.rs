@@ -58,5 +58,12 @@ pub const BUCKETS_MAX: usize = 65_536;
 /// chosen: ten for each key of a listing. What they take in memory is charged besides.
 pub const COLLECTED_MAX: usize = 1_000_000;
 
+/// Most tests of a query that a store makes by itself. A database refuses an expression of a thousand parts (SQLite,
+/// `SQLITE_MAX_EXPR_DEPTH`), and a test has up to five.
+pub const CONDITION_TESTS_MAX: usize = 64;
+
+/// Most ranges of moments of one such test. Each is two parameters of a statement, of which PostgreSQL takes 65,535.
+pub const CONDITION_RANGES_MAX: usize = 8;
+
 const _: () = assert!(SIZE_DEFAULT <= RESULT_WINDOW_MAX);
 const _: () = assert!(BUCKETS_MAX <= COLLECTED_MAX);

@@ -138,9 +138,14 @@ impl SortField {
         Some(OrderedBy { column, is_descending: self.is_descending, absent })
     }
 
-    /// Whether it is the metadata by which this sorts.
-    pub(super) fn reads_metadata(&self) -> bool {
-        matches!(&self.source, SortSource::Field(field) if field.is_metadata())
+    /// Whether it is a field of this kind by which this sorts.
+    pub(super) fn reads(&self, is_meant: fn(&Field) -> bool) -> bool {
+        matches!(&self.source, SortSource::Field(field) if is_meant(field))
+    }
+
+    /// Whether this sorts by how often keys are used.
+    pub(super) fn is_by_uses(&self) -> bool {
+        self.source == SortSource::Uses
     }
 
     /// A value of `search_after`, which may be what [`Self::show`] returned.

@@ -2,6 +2,7 @@
 
 mod aggregations;
 mod cost;
+mod narrowing;
 mod properties;
 mod queries;
 mod refusals;

@@ -47,6 +47,18 @@ impl WildcardPattern {
         Self(text.chars().map(|c| if c == '*' { Piece::Any } else { Piece::Exactly(c) }).collect())
     }
 
+    /// The longest part of ASCII characters that every text has that matches; `None` when there is no such part.
+    pub(super) fn longest_ascii(&self) -> Option<String> {
+        let is_ascii = |piece: &Piece| matches!(piece, Piece::Exactly(c) if c.is_ascii() && *c != '\0');
+        let parts = self.0.split(|piece| !is_ascii(piece)).filter(|part| !part.is_empty());
+        let longest = parts.max_by_key(|part| part.len())?;
+        let chars = longest.iter().filter_map(|piece| match piece {
+            Piece::Exactly(c) => Some(*c),
+            Piece::One | Piece::Any => None,
+        });
+        Some(chars.collect())
+    }
+
     /// Whether the whole text matches.
     ///
     /// After a mismatch only the last `*` needs to match one character more, so the time is at most the
@@ -122,6 +134,24 @@ mod tests {
         for (pattern, text, expected) in rows {
             let matches = WildcardPattern::parse(pattern).unwrap().matches(text, &mut budget(1_000));
             assert_eq!(matches, Ok(expected), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_longest_part_is_in_every_text_that_matches() {
+        for (pattern, part) in [
+            ("*ci*", Some("ci")),
+            ("a?bcd*e", Some("bcd")),
+            ("*é*", None),
+            ("*", None),
+            (r"*a\*b", Some("a*b")),
+            ("aéb\0cd", Some("cd")),
+        ] {
+            assert_eq!(
+                WildcardPattern::parse(pattern).unwrap().longest_ascii().as_deref(),
+                part,
+                "{pattern}"
+            );
         }
     }
 
