@@ -19,6 +19,11 @@ pub(crate) const SEARCHES_PER_PRINCIPAL_MAX: usize = SEARCHES_MAX / 2;
 pub(crate) const SEARCH_ALLOWANCE: Allowance =
     Allowance { steps: 100_000_000, bytes: 5 * KEYS_LISTED_LEN_MAX / 2 };
 
+/// Most keys of a search, in number, that the database finds first and then sorts. Of more it reads keys in the order
+/// until the page is full. To sort these takes some 40 ms with SQLite; a page of fifty of more than one in fifty keys is
+/// full after some 2,500.
+pub(crate) const KEYS_SORTED_MAX: u64 = 20_000;
+
 /// Most bytes of rows that a search or listing has been sent and has not looked at yet. A longer row comes
 /// alone.
 pub(crate) const KEYS_SCANNED_AHEAD_LEN_MAX: usize = 2 * 1024 * 1024;

@@ -2,13 +2,15 @@
 
 use latchkey_budget::Cancellation;
 use latchkey_key_feed::UnixMillis;
-use latchkey_query::OrderedPage;
+use latchkey_query::{Condition, Reads};
 
+use crate::model::stored_key::StoredKey;
 use crate::store::scan::Scan;
 use crate::store::sql::key_rows;
 use crate::store::sql::scan::Selection;
-use crate::store::{KeyFilter, KeyStore, StoreError};
+use crate::store::{KeyStore, StoreError};
 
+pub(crate) use crate::store::sql::key_pages::PagePart;
 pub(crate) use crate::store::sql::searched_key::SearchedKey;
 
 /// The keys of a store, for searches.
@@ -22,33 +24,50 @@ impl<'a> Searches<'a> {
         Self(store)
     }
 
-    /// The keys that pass the filter, as they were added, for a search that looks at each of them.
+    /// The keys of a condition, in any order, for a search that looks at each of them.
     #[must_use]
     pub(crate) fn all(
         self,
-        filter: &KeyFilter,
-        with_metadata: bool,
+        condition: &Condition,
+        reads: Reads,
         cancellation: Cancellation,
     ) -> Scan<SearchedKey> {
-        let selection = Selection::of_searched(filter, with_metadata);
-        Scan::begin(self.0.database.clone(), selection, cancellation)
+        Scan::begin(self.0.database.clone(), Selection::of_searched(condition, reads), cancellation)
     }
 
-    /// A page of the keys that pass the filter.
+    /// Some keys of a part of a page.
     #[must_use]
     pub(crate) fn page(
         self,
-        filter: &KeyFilter,
-        page: &OrderedPage,
+        condition: &Condition,
+        part: &PagePart,
+        (from, size): (usize, usize),
         cancellation: Cancellation,
     ) -> Scan<SearchedKey> {
-        Scan::begin(self.0.database.clone(), Selection::of_page(filter, page), cancellation)
+        Scan::begin(self.0.database.clone(), Selection::of_page(condition, part, from, size), cancellation)
     }
 
-    /// How many keys pass the filter: one number.
+    /// The whole keys of these places, in any order, each with its place. What was removed meanwhile is left out.
     #[must_use]
-    pub(crate) fn count(self, filter: &KeyFilter, cancellation: Cancellation) -> Scan<i64> {
-        Scan::begin(self.0.database.clone(), Selection::count_of(filter), cancellation)
+    pub(crate) fn placed(self, places: &[i64], cancellation: Cancellation) -> Scan<(i64, StoredKey)> {
+        Scan::begin(self.0.database.clone(), Selection::of_places(places), cancellation)
+    }
+
+    /// How many keys fulfil the condition: one number.
+    #[must_use]
+    pub(crate) fn count(self, condition: &Condition, cancellation: Cancellation) -> Scan<i64> {
+        Scan::begin(self.0.database.clone(), Selection::count_of(condition), cancellation)
+    }
+
+    /// How many keys a part of a page could show.
+    #[must_use]
+    pub(crate) fn count_part(
+        self,
+        condition: &Condition,
+        part: &PagePart,
+        cancellation: Cancellation,
+    ) -> Scan<i64> {
+        Scan::begin(self.0.database.clone(), Selection::count_of_part(condition, part), cancellation)
     }
 
     /// How many keys work at `after` and end at `until` or before.

@@ -14,6 +14,8 @@ pub(super) mod feed_reader;
 mod feed_rows;
 pub(super) mod group;
 pub(super) mod import;
+mod key_conditions;
+pub(super) mod key_pages;
 pub(super) mod key_rows;
 mod migrations;
 pub(super) mod opaque_key_rows;

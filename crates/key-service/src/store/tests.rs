@@ -13,6 +13,7 @@ mod removal;
 mod replicas;
 mod rights;
 mod scans;
+mod searches;
 mod service_accounts;
 mod shut_out;
 mod transfer;

@@ -132,6 +132,43 @@ async fn pages_through_all_keys_dead_or_alive() {
     assert_eq!((&none["total"], &none["count"]), (&json!(25), &json!(0)));
 }
 
+#[tokio::test]
+async fn roles_are_the_names_of_the_keys_own() {
+    let service = Service::new().await;
+    let elastic = service.elastic();
+    for (name, roles) in [
+        ("none", json!({})),
+        ("one", json!({"reader": {}})),
+        ("two", json!({"writer": {}, "read*": {}})),
+        ("odd", json!({"a\"reader\"": {}})),
+    ] {
+        elastic.make(&json!({"name": name, "role_descriptors": roles}).to_string()).await;
+        service.clock.advance_ms(1);
+    }
+    for (query, expected) in [
+        (json!({"term": {"roles": "reader"}}), vec!["one"]),
+        (json!({"term": {"roles": {"value": "READER", "case_insensitive": true}}}), vec!["one"]),
+        (json!({"match": {"roles": "writer"}}), vec!["two"]),
+        (json!({"terms": {"roles": ["reader", "read*"]}}), vec!["one", "two"]),
+        (json!({"prefix": {"roles": "read"}}), vec!["one", "two"]),
+        (json!({"wildcard": {"roles": "*reader*"}}), vec!["one", "odd"]),
+        (json!({"exists": {"field": "roles"}}), vec!["one", "two", "odd"]),
+        (json!({"bool": {"must_not": [{"term": {"roles": "reader"}}]}}), vec!["none", "two", "odd"]),
+        (json!({"term": {"roles": "superuser"}}), vec![]),
+        // A pattern of fields names those that Elasticsearch has.
+        (json!({"simple_query_string": {"query": "reader"}}), vec![]),
+        (json!({"simple_query_string": {"query": "reader", "fields": ["roles"]}}), vec!["one"]),
+    ] {
+        let found = elastic.post(PATH, &json!({"query": query, "sort": ["_doc"]}).to_string()).await.json();
+        let names: Vec<_> = found["api_keys"].as_array().unwrap().iter().map(|key| &key["name"]).collect();
+        assert_eq!(names, expected, "{query}");
+        assert_eq!(found["total"], expected.len(), "{query}");
+    }
+    let counted = r#"{"size":0,"aggs":{"roles":{"terms":{"field":"roles"}}}}"#;
+    let counted = elastic.post(PATH, counted).await.json();
+    assert_eq!(counted["aggregations"]["roles"]["buckets"].as_array().unwrap().len(), 4);
+}
+
 // Which of several errors wins.
 #[tokio::test]
 async fn refuses_what_it_cannot_search_by() {

@@ -58,9 +58,9 @@ pub(in crate::store) async fn count_ending(
     after: UnixMillis,
     until: UnixMillis,
 ) -> Result<u64, StoreError> {
-    // As the index has it: `api_key_by_expiration`.
-    let count = "select count(*) from api_key
-                 where expiration is not null and invalidation is null and expiration > ? and expiration <= ?";
+    // As the index has it: `api_key_by_state`.
+    let count =
+        "select count(*) from api_key where invalidation is null and expiration > ? and expiration <= ?";
     let row = database.fetch_optional(Query::new(count).bind(millis(after)).bind(millis(until))).await?;
     let count: i64 = row.map_or(Ok(0), |row| row.scalar())?;
     Ok(u64::try_from(count).unwrap_or_default())

@@ -44,6 +44,7 @@ pub(super) fn sqlite() -> Migrator {
         (15, "key usage", include_str!("../../../migrations/sqlite/0015_key_usage.sql")),
         (16, "opaque keys", include_str!("../../../migrations/sqlite/0016_opaque_keys.sql")),
         (17, "asked via", include_str!("../../../migrations/sqlite/0017_asked_via.sql")),
+        (18, "search orders", include_str!("../../../migrations/sqlite/0018_search_orders.sql")),
     ])
 }
 
@@ -66,6 +67,7 @@ pub(super) fn postgres() -> Migrator {
         (15, "key usage", include_str!("../../../migrations/postgres/0015_key_usage.sql")),
         (16, "opaque keys", include_str!("../../../migrations/postgres/0016_opaque_keys.sql")),
         (17, "asked via", include_str!("../../../migrations/postgres/0017_asked_via.sql")),
+        (18, "search orders", include_str!("../../../migrations/postgres/0018_search_orders.sql")),
     ])
 }
 

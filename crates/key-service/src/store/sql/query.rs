@@ -34,6 +34,12 @@ enum QueryPart {
     Hex(&'static str),
     /// A column of texts, compared by their bytes.
     Bytewise(&'static str),
+    /// A column for which no index is to be used.
+    Unindexed(&'static str),
+    /// The same of texts that are compared by their bytes.
+    UnindexedBytewise(&'static str),
+    /// A column of texts, of which `like` takes ASCII in any case.
+    AnyCase(&'static str),
 }
 
 /// A parameter. An absent value has a type too, because PostgreSQL needs one.
@@ -107,6 +113,24 @@ impl Query {
         self
     }
 
+    /// Goes on with a column for which no index is to be used. PostgreSQL knows by itself which index helps.
+    pub(super) fn push_unindexed(&mut self, column: &'static str) -> &mut Self {
+        self.parts.push(QueryPart::Unindexed(column));
+        self
+    }
+
+    /// The same with texts that are compared by their bytes.
+    pub(super) fn push_unindexed_bytewise(&mut self, column: &'static str) -> &mut Self {
+        self.parts.push(QueryPart::UnindexedBytewise(column));
+        self
+    }
+
+    /// Goes on with a column of texts before a `like` whose pattern is in lower case: ASCII is found in any case.
+    pub(super) fn push_any_case(&mut self, column: &'static str) -> &mut Self {
+        self.parts.push(QueryPart::AnyCase(column));
+        self
+    }
+
     fn push_members(&mut self, member: &'static str, list: String) -> Result<&mut Self, StoreError> {
         self.parameters.push(list.into());
         self.parts.push(QueryPart::Members(member));
@@ -125,7 +149,11 @@ impl Query {
                     text.push_str(&format!("in (select {member} from json_each(?))"))
                 }
                 QueryPart::Hex(column) => text.push_str(&format!("hex({column})")),
-                QueryPart::Bytewise(column) => text.push_str(column),
+                // `like` is of any case in SQLite.
+                QueryPart::Bytewise(column) | QueryPart::AnyCase(column) => text.push_str(column),
+                QueryPart::Unindexed(column) | QueryPart::UnindexedBytewise(column) => {
+                    text.push_str(&format!("+{column}"))
+                }
             }
         }
         let mut arguments = SqliteArguments::default();
@@ -157,7 +185,11 @@ impl Query {
                     push_numbered(&mut text, &members, &mut number);
                 }
                 QueryPart::Hex(column) => text.push_str(&format!("encode({column}, 'hex')")),
-                QueryPart::Bytewise(column) => text.push_str(&format!("{column} collate \"C\"")),
+                QueryPart::Bytewise(column) | QueryPart::UnindexedBytewise(column) => {
+                    text.push_str(&format!("{column} collate \"C\""))
+                }
+                QueryPart::Unindexed(column) => text.push_str(column),
+                QueryPart::AnyCase(column) => text.push_str(&format!("lower({column} collate \"C\")")),
             }
         }
         let mut arguments = PgArguments::default();
@@ -243,6 +275,14 @@ mod tests {
 
     use super::*;
 
+    impl Query {
+        /// How SQLite would run it.
+        pub(in crate::store::sql) fn explained(mut self) -> Self {
+            self.parts.insert(0, QueryPart::Text("explain query plan ".into()));
+            self
+        }
+    }
+
     fn texts(query: impl Fn() -> Query) -> (SqlStr, SqlStr) {
         (query().into_sqlite().unwrap().sql(), query().into_postgres().unwrap().sql())
     }
@@ -276,6 +316,17 @@ mod tests {
         });
         assert_eq!(sqlite.as_str(), "select hex(a) from b");
         assert_eq!(postgres.as_str(), "select encode(a, 'hex') from b");
+    }
+
+    #[test]
+    fn keeps_sqlite_from_an_index_and_trusts_postgresql() {
+        let (sqlite, postgres) = texts(|| {
+            let mut query = Query::new("select a from b order by ");
+            query.push_unindexed("c").push(", ").push_unindexed_bytewise("d").push(", ").push_any_case("e");
+            query
+        });
+        assert_eq!(sqlite.as_str(), "select a from b order by +c, +d, e");
+        assert_eq!(postgres.as_str(), r#"select a from b order by c, d collate "C", lower(e collate "C")"#);
     }
 
     #[test]

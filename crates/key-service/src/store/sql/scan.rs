@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::TryStreamExt as _;
 use latchkey_privileges::application_privilege::ApplicationPrivilege;
 use latchkey_privileges::role_descriptor::RoleDescriptor;
-use latchkey_query::OrderedPage;
+use latchkey_query::{Condition, Reads};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -19,11 +19,12 @@ use crate::store::sql::SqlStore;
 use crate::store::sql::audit_rows::{kept_event, wanted_events};
 use crate::store::sql::directory_rows::application_privilege;
 use crate::store::sql::directory_rows::users::native_user;
+use crate::store::sql::key_pages::{self, PagePart};
 use crate::store::sql::key_rows::push_filter;
 use crate::store::sql::query::Query;
 use crate::store::sql::reader::Reader;
 use crate::store::sql::row::{Row, TEXT_COLUMNS, key_columns};
-use crate::store::sql::searched_key::{self, SearchedKey};
+use crate::store::sql::searched_key::{SEARCHED_TEXTS, SearchedKey};
 use crate::store::sql::transaction::in_time;
 use crate::store::sql::usage_rows::KEYS_WITH_USAGE;
 use crate::store::{KeyFilter, StoreError};
@@ -59,27 +60,43 @@ impl Selection<StoredKey> {
 }
 
 impl Selection<SearchedKey> {
-    /// As they were added.
-    pub(in crate::store) fn of_searched(filter: &KeyFilter, with_metadata: bool) -> Result<Self, StoreError> {
-        let query = searched_key::all(filter)?;
-        let read = if with_metadata {
-            |row| SearchedKey::read(row, true)
-        } else {
-            |row| SearchedKey::read(row, false)
-        };
-        Ok(Self { query, texts: &TEXT_COLUMNS, read })
+    /// In any order.
+    pub(in crate::store) fn of_searched(condition: &Condition, reads: Reads) -> Result<Self, StoreError> {
+        Ok(Self { query: key_pages::all(condition, reads)?, texts: &SEARCHED_TEXTS, read: SearchedKey::read })
     }
 
-    pub(in crate::store) fn of_page(filter: &KeyFilter, page: &OrderedPage) -> Result<Self, StoreError> {
-        let query = searched_key::page(filter, page)?;
-        Ok(Self { query, texts: &TEXT_COLUMNS, read: |row| SearchedKey::read(row, false) })
+    /// A part of a page.
+    pub(in crate::store) fn of_page(
+        condition: &Condition,
+        part: &PagePart,
+        from: usize,
+        size: usize,
+    ) -> Result<Self, StoreError> {
+        let query = key_pages::page(condition, part, from, size)?;
+        Ok(Self { query, texts: &SEARCHED_TEXTS, read: SearchedKey::read })
+    }
+}
+
+impl Selection<(i64, StoredKey)> {
+    /// The keys of these places, each with its place.
+    pub(in crate::store) fn of_places(places: &[i64]) -> Result<Self, StoreError> {
+        let read = |row: Row| Ok((row.get("position")?, row.stored_key()?));
+        Ok(Self { query: key_pages::placed(places)?, texts: &TEXT_COLUMNS, read })
     }
 }
 
 impl Selection<i64> {
-    /// How many keys pass the filter.
-    pub(in crate::store) fn count_of(filter: &KeyFilter) -> Result<Self, StoreError> {
-        Ok(Self { query: searched_key::count(filter)?, texts: &[], read: |row| row.scalar() })
+    /// How many keys fulfil a condition.
+    pub(in crate::store) fn count_of(condition: &Condition) -> Result<Self, StoreError> {
+        Ok(Self { query: key_pages::count(condition)?, texts: &[], read: |row| row.scalar() })
+    }
+
+    /// How many keys a part of a page could show.
+    pub(in crate::store) fn count_of_part(
+        condition: &Condition,
+        part: &PagePart,
+    ) -> Result<Self, StoreError> {
+        Ok(Self { query: key_pages::count_part(condition, part)?, texts: &[], read: |row| row.scalar() })
     }
 }
 

@@ -1,6 +1,9 @@
 //! What tests see of the tables, and how they break them.
 
+use latchkey_query::Condition;
+
 use super::*;
+use crate::store::sql::key_pages::PagePart;
 
 impl SqlStore {
     /// The audit log: action, username and key ids of each event.
@@ -103,8 +106,46 @@ impl SqlStore {
 
     /// As if the store was last opened by a version that did not know this.
     pub(in crate::store) async fn forget_usage(&self) {
+        self.forget_search_orders().await;
         self.write(Query::new("drop table key_usage")).await.unwrap();
         self.write(Query::new("delete from _sqlx_migrations where version = 15")).await.unwrap();
+    }
+
+    /// As if the store was last opened by a version that did not know this.
+    pub(in crate::store) async fn forget_search_orders(&self) {
+        let of_one_database: &[&'static str] = match self {
+            Self::Postgres { .. } => &[
+                "drop trigger key_usage_position on key_usage",
+                "drop function key_usage_position",
+                "drop index api_key_by_name",
+                "create index api_key_by_name on api_key (name)",
+            ],
+            Self::Sqlite(_) => &["drop trigger key_usage_position", "drop index api_key_by_username"],
+        };
+        let of_both = [
+            "drop index key_usage_by_last_use",
+            "alter table key_usage drop column key_position",
+            "drop index api_key_by_state",
+            "drop index api_key_by_expiration",
+            "create index api_key_by_expiration on api_key (expiration) where expiration is not null and invalidation is null",
+            "delete from _sqlx_migrations where version = 18",
+        ];
+        for statement in of_one_database.iter().copied().chain(of_both) {
+            self.write(Query::new(statement)).await.unwrap();
+        }
+    }
+
+    /// How SQLite runs a statement, step by step.
+    pub(in crate::store) async fn plan_of_statement(&self, statement: &'static str) -> Vec<String> {
+        let steps = self.fetch_all(Query::new(statement).explained()).await.unwrap();
+        steps.iter().map(|step| column(step, "detail")).collect()
+    }
+
+    /// How SQLite reads a part of a page, step by step.
+    pub(in crate::store) async fn plan_of(&self, condition: &Condition, part: &PagePart) -> Vec<String> {
+        let page = key_pages::page(condition, part, 0, 50).unwrap();
+        let steps = self.fetch_all(page.explained()).await.unwrap();
+        steps.iter().map(|step| column(step, "detail")).collect()
     }
 
     /// As if the store was last opened by a version that did not know this.
