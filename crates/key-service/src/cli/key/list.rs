@@ -34,6 +34,9 @@ pub(super) struct ListArguments {
     /// Keys of whoever asks.
     #[arg(long)]
     mine: bool,
+    /// Only keys with a role of their own of this name.
+    #[arg(long, value_name = "NAME")]
+    role: Option<String>,
     /// Only keys that work now.
     #[arg(long)]
     active: bool,
@@ -76,11 +79,14 @@ pub(super) fn list(
     );
     let answer = service.ask(Method::GET, &path, None)?;
     let all = items(&answer.json, "api_keys");
-    let chosen = match (arguments.expiring, arguments.unused) {
+    let mut chosen = match (arguments.expiring, arguments.unused) {
         (Some(within), _) => Some(ending_by(now.plus(within), all)),
         (None, Some(unused)) => Some(unused_since(now.minus(unused), all)),
         (None, None) => None,
     };
+    if let Some(role) = &arguments.role {
+        chosen.get_or_insert_with(|| all.iter().collect()).retain(|key| has_role(key, role));
+    }
     let json = chosen.as_ref().map_or(answer.text, |keys| json!({"api_keys": keys}).to_string());
     let keys = chosen.unwrap_or_else(|| all.iter().collect());
     let mut table = Table::new(&[
@@ -199,6 +205,11 @@ fn standing(key: &Value, now: UnixMillis) -> &'static str {
     }
 }
 
+/// Whether a key has a role of its own of this name.
+fn has_role(key: &Value, name: &str) -> bool {
+    key.get("role_descriptors").and_then(|roles| roles.get(name)).is_some()
+}
+
 /// The names of a key's role descriptors. Without any it may do all that its owner could.
 fn roles(key: &Value) -> String {
     let descriptors = key.get("role_descriptors").and_then(Value::as_object);
@@ -292,6 +303,13 @@ mod tests {
         };
         assert_eq!(ids(8), ["never used", "used long ago"]);
         assert_eq!(ids(2), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_role_is_one_of_the_keys_own() {
+        let key = json!({"role_descriptors": {"a": {}}, "limited_by": [{"b": {}}]});
+        assert!(has_role(&key, "a"));
+        assert!(!has_role(&key, "b") && !has_role(&key, "A") && !has_role(&json!({}), "a"));
     }
 
     #[test]
