@@ -36,6 +36,8 @@ pub(super) struct KeySearch {
     pub(super) text: String,
     /// The whole name of an owner.
     pub(super) owner: String,
+    /// The whole name of a role of the key's own.
+    pub(super) role: String,
     pub(super) status: &'static str,
     pub(super) order: &'static str,
     /// Where the list goes on, as the key service has said it.
@@ -51,6 +53,7 @@ impl KeySearch {
         Self {
             text: short("q").unwrap_or_default().to_owned(),
             owner: short("owner").unwrap_or_default().to_owned(),
+            role: short("role").unwrap_or_default().to_owned(),
             status: status.unwrap_or_default(),
             order: order.unwrap_or_default(),
             after: short("after").and_then(|after| serde_json::from_str(after).ok()),
@@ -64,7 +67,7 @@ impl KeySearch {
 
     /// Whether it shows everything, in some order.
     pub(super) fn is_of_all(&self) -> bool {
-        self.text.is_empty() && self.owner.is_empty() && self.status.is_empty()
+        [self.text.as_str(), &self.owner, &self.role, self.status].iter().all(|said| said.is_empty())
     }
 
     /// The address of this search, going on after a key.
@@ -82,6 +85,7 @@ impl KeySearch {
         let fields = [
             ("q", self.text.as_str()),
             ("owner", &self.owner),
+            ("role", &self.role),
             ("status", self.status),
             ("sort", self.order),
             ("after", after.as_deref().unwrap_or_default()),
@@ -124,6 +128,9 @@ impl KeySearch {
         }
         if !self.owner.is_empty() {
             filter.push(json!({"term": {"username": self.owner}}));
+        }
+        if !self.role.is_empty() {
+            filter.push(json!({"term": {"roles": self.role}}));
         }
         let works = || json!({"bool": {"must_not": [{"term": {"invalidated": true}}, {"range": {"expiration": {"lte": "now"}}}]}});
         match self.status {
@@ -195,11 +202,13 @@ mod tests {
 
     #[test]
     fn the_next_page_is_of_the_same_search() {
-        let search = read("q=%20ci%26&status=active&sort=name");
+        let search = read("q=%20ci%26&role=reader&status=active&sort=name");
         let path = search.path_after(Some(&[json!("z"), json!(7)]));
-        assert_eq!(path, "/console/keys?q=ci%26&status=active&sort=name&after=%5B%22z%22%2C7%5D");
+        assert_eq!(path, "/console/keys?q=ci%26&role=reader&status=active&sort=name&after=%5B%22z%22%2C7%5D");
         let next = read(path.split_once('?').unwrap().1);
-        assert_eq!((next.text.as_str(), next.status, next.order), ("ci&", "active", "name"));
+        let said = (next.text.as_str(), next.role.as_str(), next.status, next.order);
+        assert_eq!(said, ("ci&", "reader", "active", "name"));
+        assert_eq!(next.body()["query"]["bool"]["filter"][1], json!({"term": {"roles": "reader"}}));
         assert_eq!(next.body()["search_after"], json!(["z", 7]));
         assert_eq!(next.path_here(false), path);
         assert_eq!(next.path_here(true), format!("{path}&select=all"));

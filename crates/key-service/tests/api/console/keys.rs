@@ -225,6 +225,20 @@ async fn pages_of_keys_have_each_key_once() {
 }
 
 #[tokio::test]
+async fn keys_are_found_by_a_role_of_their_own() {
+    let service = Service::new().await;
+    for (name, role) in [("one", "reader"), ("two", "writer")] {
+        let body = json!({"name": name, "role_descriptors": {role: {}}});
+        service.elastic().make(&body.to_string()).await;
+    }
+    let mut browser = Browser::logged_in(&service, "elastic").await;
+    let page = browser.get("/console/keys?role=reader").await;
+    assert!(page.text.contains("1 key found"), "{}", page.text);
+    assert!(page.text.contains(">one</a>") && !page.text.contains(">two</a>"), "{}", page.text);
+    assert!(page.text.contains("name=\"role\" size=\"12\" value=\"reader\""), "{}", page.text);
+}
+
+#[tokio::test]
 async fn a_page_of_keys_is_revoked_at_once_and_not_one_more() {
     let service = Service::new().await;
     let mut ids = Vec::new();
