@@ -16,6 +16,7 @@ pub(super) mod group;
 pub(super) mod import;
 mod key_conditions;
 pub(super) mod key_pages;
+mod key_positions;
 pub(super) mod key_rows;
 mod migrations;
 pub(super) mod opaque_key_rows;
@@ -99,6 +100,7 @@ impl SqlStore {
                      values (1, ?, 1, 0, 0) on conflict do nothing";
         store.write(Query::new(first).bind(epoch.as_str())).await?;
         vouching_backfill::decide_vouching(&store).await?;
+        key_positions::renew(&store).await?;
         Ok(store)
     }
 

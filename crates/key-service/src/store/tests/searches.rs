@@ -66,6 +66,25 @@ async fn keys_of_an_earlier_version_are_found_in_every_order() {
     }
 }
 
+// The numbers of rows are not in a dump of SQLite.
+#[tokio::test]
+async fn the_last_used_keys_are_found_in_a_store_whose_rows_have_other_numbers() {
+    let scratch = ScratchStore::new().await;
+    if scratch.store.may_have_replicas() {
+        return;
+    }
+    for id in ["a", "b", "c"] {
+        scratch.create(id).await;
+    }
+    used(&scratch.store, "b", 50).await;
+    used(&scratch.store, "c", 40).await;
+    scratch.store.database.number_keys_anew().await;
+    scratch.store.close().await;
+    let store = scratch.another_opening().await;
+    let page = first(SortColumn::LastUsed, true, Condition::everything());
+    assert_eq!(ids(&store, &page).await, ["b", "c", "a"]);
+}
+
 // Without statistics SQLite would rather sort a million keys than walk along an index.
 #[tokio::test]
 async fn pages_are_read_along_an_index_and_nothing_is_sorted() {

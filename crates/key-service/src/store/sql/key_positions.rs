@@ -1,0 +1,41 @@
+//! The places of keys that their uses know, so that a page of the last used keys is read along an index.
+//!
+//! SQLite gives the rows of a table other numbers where somebody makes a database of its dump, in the same order and without
+//! the gaps that removed keys have left (SQLite, `VACUUM`: rowids of tables without an integer primary key). PostgreSQL keeps
+//! them, for there they are a column like others.
+
+use crate::store::StoreError;
+use crate::store::sql::SqlStore;
+use crate::store::sql::query::Query;
+
+/// The last key that was ever used, in the order of keys. If its number is the same, so are the numbers before it: rows that
+/// are numbered anew only move towards the first.
+const LAST_USED_KEY: &str =
+    "select key_position is (select rowid from api_key where id = key_id) as is_right from key_usage
+                             order by key_position desc limit 1";
+
+const RENEW: &str = "update key_usage set key_position = (select rowid from api_key where id = key_id)";
+
+/// Looks whether the rows have other numbers than when they were written down, and writes them down again.
+pub(super) async fn renew(database: &SqlStore) -> Result<(), StoreError> {
+    if matches!(database, SqlStore::Postgres { .. }) {
+        return Ok(());
+    }
+    let is_right = match database.fetch_optional(Query::new(LAST_USED_KEY)).await? {
+        Some(row) => row.get("is_right")?,
+        None => true,
+    };
+    if !is_right {
+        let uses = database.write(Query::new(RENEW)).await?;
+        tracing::info!(keys = uses, "the database was made of a dump: the uses of keys are in order again");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+impl SqlStore {
+    /// As if SQLite had given the rows of keys other numbers.
+    pub(in crate::store) async fn number_keys_anew(&self) {
+        self.write(Query::new("update api_key set rowid = rowid + 1000")).await.unwrap();
+    }
+}
