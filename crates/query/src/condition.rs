@@ -64,7 +64,7 @@ impl Search {
     /// What a store can test of the query.
     #[must_use]
     pub fn narrowing(&self) -> Narrowing {
-        let narrowing = self.query.narrowing();
+        let narrowing = narrowing_of(&self.query);
         if narrowing.condition.tests() > CONDITION_TESTS_MAX { Narrowing::unknown() } else { narrowing }
     }
 }
@@ -154,86 +154,83 @@ impl Narrowing {
     }
 }
 
-impl Query {
-    fn narrowing(&self) -> Narrowing {
-        match self {
-            Self::Bool(query) => query.narrowing(),
-            Self::Date(field, ranges) => moments(&Field::Date(*field), ranges.as_slice()),
-            Self::Everything => Narrowing::exactly(Condition::everything()),
-            Self::Exists(field @ Field::Date(_)) => moments(field, &[(i64::MIN, i64::MAX)]),
-            Self::Exists(
-                Field::Flag(_) | Field::Text(TextField::Name | TextField::RealmName | TextField::Username),
-            ) => Narrowing::exactly(Condition::everything()),
-            Self::Exists(Field::Text(_)) => Narrowing::unknown(),
-            Self::Flag(FlagField::Invalidated, value) => {
-                let invalidated = moments_of(SortColumn::Invalidation, &[(i64::MIN, i64::MAX)]);
-                if *value { invalidated } else { invalidated.not() }
-            }
-            Self::Flag(FlagField::Enabled, _) => Narrowing::unknown(),
-            Self::Ids(ids) => texts(ids.iter())
-                .map_or_else(Narrowing::unknown, |ids| Narrowing::exactly(Condition::Ids(ids))),
-            Self::Nothing => Narrowing::exactly(Condition::Any(Vec::new())),
-            Self::Text(field, test) => {
-                let column = match field {
-                    TextField::Name => TextColumn::Name,
-                    TextField::RealmName => TextColumn::RealmName,
-                    TextField::Roles => TextColumn::Roles,
-                    TextField::Username => TextColumn::Username,
-                    _ => return Narrowing::unknown(),
-                };
-                test.narrowing(column).unwrap_or_else(Narrowing::unknown)
-            }
+fn narrowing_of(query: &Query) -> Narrowing {
+    match query {
+        Query::Bool(query) => narrowing_of_bool(query),
+        Query::Date(field, ranges) => moments(&Field::Date(*field), ranges.as_slice()),
+        Query::Everything => Narrowing::exactly(Condition::everything()),
+        Query::Exists(field @ Field::Date(_)) => moments(field, &[(i64::MIN, i64::MAX)]),
+        Query::Exists(
+            Field::Flag(_) | Field::Text(TextField::Name | TextField::RealmName | TextField::Username),
+        ) => Narrowing::exactly(Condition::everything()),
+        Query::Exists(Field::Text(_)) => Narrowing::unknown(),
+        Query::Flag(FlagField::Invalidated, value) => {
+            let invalidated = moments_of(SortColumn::Invalidation, &[(i64::MIN, i64::MAX)]);
+            if *value { invalidated } else { invalidated.not() }
+        }
+        Query::Flag(FlagField::Enabled, _) => Narrowing::unknown(),
+        Query::Ids(ids) => {
+            texts(ids.iter()).map_or_else(Narrowing::unknown, |ids| Narrowing::exactly(Condition::Ids(ids)))
+        }
+        Query::Nothing => Narrowing::exactly(Condition::Any(Vec::new())),
+        Query::Text(field, test) => {
+            let column = match field {
+                TextField::Name => TextColumn::Name,
+                TextField::RealmName => TextColumn::RealmName,
+                TextField::Roles => TextColumn::Roles,
+                TextField::Username => TextColumn::Username,
+                _ => return Narrowing::unknown(),
+            };
+            narrowing_of_test(test, column).unwrap_or_else(Narrowing::unknown)
         }
     }
 }
 
-impl BoolQuery {
-    fn narrowing(&self) -> Narrowing {
-        let mut narrowing = Narrowing::exactly(Condition::everything());
-        for query in &self.must {
-            narrowing = narrowing.and(query.narrowing());
-        }
-        for query in &self.must_not {
-            narrowing = narrowing.and(query.narrowing().not());
-        }
-        let should = self.should.iter().map(Query::narrowing);
-        let should = match self.should_min {
-            0 => return narrowing,
-            min if min > self.should.len() => Narrowing::exactly(Condition::Any(Vec::new())),
-            1 => should.fold(Narrowing::exactly(Condition::Any(Vec::new())), Narrowing::or),
-            min if min == self.should.len() => {
-                should.fold(Narrowing::exactly(Condition::everything()), Narrowing::and)
-            }
-            _ => Narrowing::unknown(),
-        };
-        narrowing.and(should)
+fn narrowing_of_bool(query: &BoolQuery) -> Narrowing {
+    let mut narrowing = Narrowing::exactly(Condition::everything());
+    for part in &query.must {
+        narrowing = narrowing.and(narrowing_of(part));
     }
+    for part in &query.must_not {
+        narrowing = narrowing.and(narrowing_of(part).not());
+    }
+    let should = query.should.iter().map(narrowing_of);
+    let should = match query.should_min {
+        0 => return narrowing,
+        min if min > query.should.len() => Narrowing::exactly(Condition::Any(Vec::new())),
+        1 => should.fold(Narrowing::exactly(Condition::Any(Vec::new())), Narrowing::or),
+        min if min == query.should.len() => {
+            should.fold(Narrowing::exactly(Condition::everything()), Narrowing::and)
+        }
+        _ => Narrowing::unknown(),
+    };
+    narrowing.and(should)
 }
 
-impl TextTest {
-    /// `None` when a store cannot tell.
-    fn narrowing(&self, column: TextColumn) -> Option<Narrowing> {
-        let is_of_roles = column == TextColumn::Roles;
-        Some(match self {
-            Self::OneOf(values) => {
-                let values = texts(values.iter())?;
-                if is_of_roles && !values.iter().all(|name| is_plain(name)) {
-                    return Some(Narrowing::at_most(Condition::Text(column, ColumnTest::Mentions(values))));
-                }
-                Narrowing::exactly(Condition::Text(column, ColumnTest::OneOf(values)))
+/// `None` when a store cannot tell.
+fn narrowing_of_test(test: &TextTest, column: TextColumn) -> Option<Narrowing> {
+    let is_of_roles = column == TextColumn::Roles;
+    Some(match test {
+        TextTest::OneOf(values) => {
+            let values = texts(values.iter())?;
+            if is_of_roles && !values.iter().all(|name| is_plain(name)) {
+                return Some(Narrowing::at_most(Condition::Text(column, ColumnTest::Mentions(values))));
             }
-            Self::Prefix(prefix) if !is_of_roles => {
-                let prefix = texts(std::iter::once(prefix))?.pop()?;
-                Narrowing::exactly(Condition::Text(column, ColumnTest::Prefix(prefix)))
-            }
-            Self::Wildcard(pattern) if !is_of_roles => {
-                let part = pattern.longest_ascii()?;
-                Narrowing::at_most(Condition::Text(column, ColumnTest::Part(part)))
-            }
-            Self::InLowerCase(test) if matches!(**test, Self::Wildcard(_)) => return test.narrowing(column),
-            _ => return None,
-        })
-    }
+            Narrowing::exactly(Condition::Text(column, ColumnTest::OneOf(values)))
+        }
+        TextTest::Prefix(prefix) if !is_of_roles => {
+            let prefix = texts(std::iter::once(prefix))?.pop()?;
+            Narrowing::exactly(Condition::Text(column, ColumnTest::Prefix(prefix)))
+        }
+        TextTest::Wildcard(pattern) if !is_of_roles => {
+            let part = pattern.longest_ascii()?;
+            Narrowing::at_most(Condition::Text(column, ColumnTest::Part(part)))
+        }
+        TextTest::InLowerCase(test) if matches!(**test, TextTest::Wildcard(_)) => {
+            return narrowing_of_test(test, column);
+        }
+        _ => return None,
+    })
 }
 
 /// Whether a name stands in an array of JSON as it is, and between quotes that can be no others: one that ends a text is
