@@ -242,6 +242,7 @@ impl AuditFilter {
             action: text("action")
                 .split(',')
                 .map(|name| name.trim().replace(' ', "_"))
+                .filter(|name| !name.is_empty())
                 .collect::<Vec<_>>()
                 .join(","),
             since: text("since"),

@@ -2,7 +2,7 @@
 //!
 //! Whoever looks first after an interval asks the key service, and all others take what was answered. What each takes is
 //! what it could have asked for itself: a page first asks whether its own user may see the edges, and asks that again
-//! and again.
+//! and again. Nobody takes what was asked before its own page was made, so no page goes back to what was before.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -34,6 +34,8 @@ struct Reading {
 pub(crate) struct FleetWatcher {
     change: Option<u64>,
     latest: Arc<LatestReading>,
+    /// Since when it watches.
+    since: Instant,
     /// When its user was last known to be allowed to see the edges.
     allowed: Instant,
 }
@@ -48,7 +50,8 @@ impl FleetReadings {
             readings.insert(change, Arc::downgrade(&latest));
             latest
         });
-        FleetWatcher { change, latest, allowed: Instant::now() }
+        let now = Instant::now();
+        FleetWatcher { change, latest, since: now, allowed: now }
     }
 
     /// What is behind the lock is whole before anything could panic.
@@ -78,6 +81,7 @@ impl FleetWatcher {
         }
         let mut latest = self.latest.lock().await;
         if let Some(Reading { begun, fleet }) = &*latest
+            && *begun >= self.since
             && begun.elapsed() < age_max
         {
             return Ok(Arc::clone(fleet));
@@ -87,7 +91,9 @@ impl FleetWatcher {
             Some(change) => AskedFleet::after_change(person, change).await?,
             None => AskedFleet::now(person).await?,
         });
-        *latest = Some(Reading { begun, fleet: Arc::clone(&fleet) });
+        // A list may be long, and what nobody else watches needs not be kept.
+        let is_shared = Arc::strong_count(&self.latest) > 1;
+        *latest = is_shared.then(|| Reading { begun, fleet: Arc::clone(&fleet) });
         Ok(fleet)
     }
 }
@@ -151,11 +157,20 @@ mod tests {
         assert_eq!((fleet.total, lists()), (1, 2), "what is too old is asked for anew");
         let fleet = watchers[8].look(&person, LONG).await.unwrap();
         assert_eq!((fleet.total, lists()), (1, 2), "and the others have it as well");
-        let of_change = readings.watch(Some(7)).look(&person, LONG).await.unwrap();
+        let mut alone = readings.watch(Some(7));
+        let of_change = alone.look(&person, LONG).await.unwrap();
         assert_eq!((of_change.total, lists()), (2, 3), "a change that is watched is another question");
+        assert!(alone.latest.lock().await.is_none(), "what one page alone watches is not kept");
+        drop(alone);
+        let mut later = readings.watch(None);
+        let fleet = later.look(&person, LONG).await.unwrap();
+        assert_eq!((fleet.total, lists()), (3, 4), "a new page is told nothing older than itself");
+        let fleet = watchers[9].look(&person, LONG).await.unwrap();
+        assert_eq!((fleet.total, lists()), (3, 4), "and the others have that as well");
         watchers.clear();
+        drop(later);
         let fleet = readings.watch(None).look(&person, LONG).await.unwrap();
-        assert_eq!((fleet.total, lists()), (3, 4), "nothing is kept when nobody watches");
+        assert_eq!((fleet.total, lists()), (4, 5), "nothing is kept when nobody watches");
         assert_eq!(readings.readings().len(), 1);
     }
 

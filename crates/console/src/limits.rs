@@ -83,7 +83,8 @@ pub const AUDIT_EVENTS_EXPORTED_MAX: usize = 100_000;
 /// Lines of the audit log that are asked for at once.
 pub const AUDIT_EVENTS_AT_ONCE: usize = 1_000;
 
-/// Live pages at once, of all sessions. Of edges one asks the key service for all of them; of the audit log each asks.
+/// Live pages at once, of all sessions. One lists the edges for all, each asks for the right of its user, and each of the
+/// audit log asks for that.
 pub const STREAMS_MAX: usize = 256;
 
 /// Live pages of one user at once, in all sessions of that user.
@@ -93,14 +94,14 @@ pub const STREAMS_PER_USER_MAX: usize = 8;
 /// to live, at most, where nothing else says so.
 pub const STREAM_LIFE_MAX: Duration = Duration::from_secs(10 * 60);
 
-/// How long the browser of a live page may take nothing of it until it is given up: as long as of an answer of the
-/// interface.
+/// How long nothing more can be sent to the browser of a live page until the page is given up: as for an answer of the
+/// interface. What the operating system keeps for the browser counts as sent.
 pub const STREAM_UNREAD_MAX: Duration = Duration::from_secs(30);
 
 /// Events of a live page that wait for its browser, besides those that are with the connection.
 pub const STREAM_EVENTS_WAITING_MAX: usize = 16;
 
-/// How often it is asked for a live page whether its user may still see the edges, of which others may have asked.
+/// How often a live page asks whether its user may still see the edges.
 pub const EDGES_RIGHT_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
 /// How often a change that is watched is asked for, at first and later. A change reaches edges in
@@ -121,5 +122,5 @@ pub const UNSEEN_EDGES_WAIT: &str = "5s";
 /// Applications of a new key whose stored privileges are looked up. A key mostly has those of one.
 pub const APPLICATIONS_LOOKED_UP_MAX: usize = 16;
 
-/// Longest text that a search takes, in bytes.
-pub const SEARCH_LEN_MAX: usize = 512;
+/// Longest text that a search takes, in bytes: the name of every owner that there may be, 507 characters.
+pub const SEARCH_LEN_MAX: usize = 2_048;

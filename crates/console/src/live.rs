@@ -152,7 +152,12 @@ impl<P: LivePage> Following<P> {
         let end = self.began + STREAM_LIFE_MAX;
         let served = async {
             while !self.is_over && self.waits(&events).await {
-                for event in self.look().await {
+                let looked = tokio::select! {
+                    looked = self.look() => looked,
+                    // Nobody waits for it any more.
+                    () = events.closed() => return,
+                };
+                for event in looked {
                     if events.send_timeout(event, unread_max).await.is_err() {
                         return;
                     }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::limits::{LOGIN_FORMS_AT_ONCE_MAX, LOGIN_FORMS_PER_SOURCE_MAX};
 
-/// How many forms of each network are being read. Those whose network is not known count as one.
+/// How many forms of each network are being read. Those of no network are only counted among all.
 #[derive(Debug, Default)]
 pub(crate) struct LoginPlaces(Mutex<HashMap<Option<IpAddr>, usize>>);
 
@@ -34,7 +34,8 @@ impl LoginPlaces {
     /// [`NoLoginPlace`] when there is none for it.
     pub(crate) fn take(&self, network: Option<IpAddr>) -> Result<LoginPlace<'_>, NoLoginPlace> {
         let mut taken = self.taken();
-        if taken.get(&network).is_some_and(|count| *count >= LOGIN_FORMS_PER_SOURCE_MAX) {
+        let has_its_share = taken.get(&network).is_some_and(|count| *count >= LOGIN_FORMS_PER_SOURCE_MAX);
+        if network.is_some() && has_its_share {
             return Err(NoLoginPlace::OfSource);
         }
         if taken.values().sum::<usize>() >= LOGIN_FORMS_AT_ONCE_MAX {
@@ -78,6 +79,9 @@ mod tests {
         assert_eq!(places.take(None).unwrap_err(), NoLoginPlace::OfAll);
         taken.pop();
         assert!(places.take(network(sources)).is_ok(), "a place was given back");
+        taken.clear();
+        taken.extend((0..LOGIN_FORMS_AT_ONCE_MAX).map(|_| places.take(None).unwrap()));
+        assert_eq!(places.take(None).unwrap_err(), NoLoginPlace::OfAll);
         taken.clear();
         assert!(places.taken().is_empty(), "whoever has none is forgotten");
     }

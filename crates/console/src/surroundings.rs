@@ -18,6 +18,7 @@ pub trait Surroundings: Send + Sync {
     /// Random bytes fit for secrets; `None` when the system has none. Nothing secret is made then.
     fn random(&self) -> Option<[u8; SESSION_RANDOM_LEN]>;
 
-    /// The network that a request came from, in which the key service counts sources; `None` where that is not known.
+    /// The network that a request came from, in which the key service counts sources; `None` where that is not known, and
+    /// for whom it does not count: this machine, and proxies that it trusts.
     fn network(&self, request: &Parts) -> Option<IpAddr>;
 }

@@ -1,7 +1,7 @@
 //! Watching a change arrive: which edges have applied it, after how long, and which may still admit by what was
 //! before.
 //!
-//! All of it is asked of the key service each time, so the page is as true after a reload as before. Whether an edge
+//! All of it is asked of the key service since the page was made, so the page is as true after a reload as before. Whether an edge
 //! has applied a change is what the service would answer to `wait_for_edges`; the milliseconds are what its replica
 //! remembers.
 

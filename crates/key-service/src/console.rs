@@ -42,7 +42,9 @@ impl Surroundings for OfTheService {
     fn network(&self, request: &Parts) -> Option<IpAddr> {
         let ConnectInfo(peer) = request.extensions.get::<ConnectInfo<SocketAddr>>()?;
         let source = Source::of(*peer, &request.headers, &self.trusted_proxies);
-        Some(Network::of(source).address())
+        // As connections are counted.
+        let is_counted = !source.address.is_loopback() && !source.is_in(&self.trusted_proxies);
+        is_counted.then(|| Network::of(source).address())
     }
 }
 

@@ -194,6 +194,10 @@ mod tests {
 
     #[test]
     fn what_the_address_says_wrongly_counts_as_not_said() {
+        let owner = "\u{1d11e}".repeat(507);
+        let of_owner = crate::rest::path_with_query("/console/keys", [("owner", owner.as_str())]);
+        let (_, of_owner) = of_owner.split_once('?').unwrap();
+        assert_eq!(read(of_owner).owner, owner, "the longest name");
         let long = format!("q={}", "x".repeat(SEARCH_LEN_MAX + 1));
         for query in ["status=other&sort=other&after=nonsense", &long] {
             assert_eq!(read(query), KeySearch::default(), "{query}");

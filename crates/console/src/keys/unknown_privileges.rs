@@ -12,7 +12,7 @@ use crate::rest::{Person, RestFailure, path_part};
 /// What `GET /_security/privilege/{application}` answers: privileges by application and name.
 type Stored = BTreeMap<String, BTreeMap<String, IgnoredAny>>;
 
-/// The privileges of the body of a new key that are not stored, such as `raed of shop`; none where the user may not look.
+/// The privileges of the body of a new key that are not stored, such as `raed of shop`, as far as the user may look.
 ///
 /// # Errors
 ///
@@ -24,7 +24,8 @@ pub(super) async fn unknown_privileges(person: &Person, body: &Value) -> Result<
         let stored = match person.get::<Stored>(&path).await {
             Ok(stored) => stored,
             Err(failure @ RestFailure::Unauthenticated(_)) => return Err(failure),
-            Err(RestFailure::Refused { .. } | RestFailure::Unknown) => return Ok(Vec::new()),
+            // What was found is worth a question all the same.
+            Err(RestFailure::Refused { .. } | RestFailure::Unknown) => break,
         };
         let stored = stored.get(application);
         let is_unknown = |name: &&str| stored.is_none_or(|stored| !stored.contains_key(*name));

@@ -18,6 +18,9 @@ const SAID_FOR: [(&str, &str); 5] = [
 /// From which likeness on a name may have been meant: two letters that were swapped or left out.
 const LIKENESS_MIN: f64 = 0.85;
 
+/// Longest name that is compared with all actions, in bytes.
+const COMPARED_LEN_MAX: usize = 64;
+
 /// All names.
 pub(crate) fn all() -> impl Iterator<Item = &'static str> + Clone {
     let (of_keys, of_tokens) = (ChangeAction::VARIANTS, TokenAction::VARIANTS);
@@ -44,6 +47,10 @@ pub(crate) fn checked(name: &str) -> Result<&'static str, String> {
 
 /// The action that a name may stand for.
 fn meant(name: &str) -> Option<&'static str> {
+    // No action has half as long a name, and comparing takes time.
+    if name.len() > COMPARED_LEN_MAX {
+        return None;
+    }
     let name = name.to_lowercase().replace([' ', '-'], "_");
     let said = SAID_FOR.iter().find(|(said, _)| *said == name).map(|(_, meant)| *meant);
     let begins = || all().find(|known| known.strip_prefix(&name).is_some_and(|rest| rest.starts_with('_')));
@@ -62,6 +69,8 @@ mod tests {
         for name in ["create_api_key", "invalidate_api_keys", "put_role", "refresh_token"] {
             assert_eq!(checked(name), Ok(name));
         }
+        assert!(all().all(|known| known.len() <= COMPARED_LEN_MAX / 2));
+        assert_eq!(meant(&"a".repeat(COMPARED_LEN_MAX + 1)), None);
         for (name, meant) in [
             ("revoke", "invalidate_api_keys"),
             ("invalidate", "invalidate_api_keys"),

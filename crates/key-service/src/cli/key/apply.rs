@@ -25,7 +25,7 @@ use crate::cli::key::apply::declared::{Declared, DeclaredKey, DeclaredSecret, En
 use crate::cli::key::apply::doing::Doing;
 use crate::cli::key::apply::existing::Existing;
 use crate::cli::key::apply::plan::{Action, Basis, Plan, lines};
-use crate::cli::key::apply::waiting::Waited;
+use crate::cli::key::apply::waiting::wait_for_edges;
 use crate::cli::key::edge_wait::EdgeWaitArguments;
 use crate::cli::key::import::contents;
 use crate::cli::key::import::draft::Mistake;
@@ -97,10 +97,9 @@ pub(super) fn apply(
         return told(&plan, &set, true).print(as_json);
     }
     if plan.steps.is_empty() {
+        told(&plan, &set, false).print(as_json)?;
         // What an earlier one has changed may still be on its way.
-        let waited = Waited::for_edges(service, &arguments.edges)?;
-        waited.told_in(told(&plan, &set, false), now).print(as_json)?;
-        return waited.require_all();
+        return wait_for_edges(service, &arguments.edges, now, as_json);
     }
     applying.confirm(&plan)?;
     applying.carry_out(&plan, as_json)
@@ -301,22 +300,14 @@ impl Applying<'_> {
         if let Some(object) = json.as_object_mut() {
             object.insert("keys".to_owned(), Value::Array(doing.made_as_json()));
         }
-        // What was done is told whether the edges can be asked or not. The mark that a key is delivered comes later, and no
-        // edge goes by it.
-        let waited = match failed {
-            None => Waited::for_edges(self.service, &self.arguments.edges),
-            Some(_) => Ok(Waited::default()),
-        };
         if !text.is_empty() {
-            let report = Report { text, json: json.to_string() };
-            match &waited {
-                Ok(waited) => waited.told_in(report, self.now).print(as_json)?,
-                Err(_) => report.print(as_json)?,
-            }
+            Report { text, json: json.to_string() }.print(as_json)?;
         }
         // What was only shown counts as delivered from here on.
         let failed = failed.or_else(|| doing.finish_shown().err());
-        let Some(failed) = failed else { return waited?.require_all() };
+        let Some(failed) = failed else {
+            return wait_for_edges(self.service, &self.arguments.edges, self.now, as_json);
+        };
         let rest: Vec<&str> = plan.steps.iter().skip(done).map(|step| step.subject.as_str()).collect();
         let rest = if rest.is_empty() { "nothing".to_owned() } else { rest.join("; ") };
         Err(CommandFailed::new(format!(

@@ -29,6 +29,8 @@ pub(in crate::cli) enum Before {
     IsOld,
     /// It does not know the key.
     Lacks,
+    /// It may go by keys, roles and privileges that are not as they are declared.
+    IsUndeclared,
 }
 
 /// How far a change has come.
@@ -79,6 +81,7 @@ impl Before {
         match self {
             Self::Admits => "may admit the key until",
             Self::IsOld => "may go by the key as it was until",
+            Self::IsUndeclared => "may go by what was before until",
             Self::Lacks => "may refuse the key until it asks again, or until",
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ConnectInfo;
+use axum::http::request::Builder;
 use axum::http::{Request, Response, StatusCode};
 use futures_util::stream;
 use latchkey_console::limits::{
@@ -23,14 +24,17 @@ const PEER: &str = "192.0.2.1:1";
 
 /// Sends a form that begins and never ends.
 fn send_without_end(console: &Router, path: &str, cookie: &str, peer: &str) -> JoinHandle<Response<Body>> {
+    send_endless(console, Request::post(path).header("cookie", cookie), peer)
+}
+
+fn send_endless(console: &Router, request: Builder, peer: &str) -> JoinHandle<Response<Body>> {
     let begun = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"username=a"))]);
     let endless = stream::unfold((), async |()| {
         std::future::pending::<Option<(Result<Bytes, Infallible>, ())>>().await
     });
     let body = Body::from_stream(futures_util::StreamExt::chain(begun, Box::pin(endless)));
     let peer: SocketAddr = peer.parse().unwrap();
-    let request = Request::post(path).header("cookie", cookie).extension(ConnectInfo(peer)).body(body);
-    let request = request.unwrap();
+    let request = request.extension(ConnectInfo(peer)).body(body).unwrap();
     let console = console.clone();
     tokio::spawn(async move { console.oneshot(request).await.unwrap() })
 }
@@ -106,15 +110,34 @@ async fn a_source_of_many_slow_log_ins_keeps_no_other_source_out() {
 #[tokio::test]
 async fn clients_behind_a_trusted_proxy_are_sources_of_their_own() {
     let service = Service::new().await;
-    let mut browser = Browser::new(&service).from("10.0.0.1:1");
+    let proxy = "10.0.0.1:1";
+    let mut browser = Browser::new(&service).from(proxy);
     let console = browser.console();
-    let mut sent: Vec<_> = (0..=LOGIN_FORMS_PER_SOURCE_MAX)
-        .map(|_| send_without_end(&console, "/console/login", "", "10.0.0.1:2"))
-        .collect();
+    let slow = || Request::post("/console/login").header("x-forwarded-for", "192.0.2.1");
+    let mut sent: Vec<_> =
+        (0..=LOGIN_FORMS_PER_SOURCE_MAX).map(|_| send_endless(&console, slow(), proxy)).collect();
     assert_eq!(first_answer(&mut sent).await.status(), StatusCode::TOO_MANY_REQUESTS);
     let login = [("username", "own"), ("password", PASSWORD)];
-    let through_proxy = Some(("x-forwarded-for", "192.0.2.1"));
-    let answer = browser.post_with("/console/login", &login, through_proxy).await;
-    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    for (client, status) in
+        [("192.0.2.1", StatusCode::TOO_MANY_REQUESTS), ("192.0.2.2", StatusCode::SEE_OTHER)]
+    {
+        let answer = browser.post_with("/console/login", &login, Some(("x-forwarded-for", client))).await;
+        assert_eq!(answer.status, status, "{}", answer.text);
+    }
     sent.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn neither_this_machine_nor_a_trusted_proxy_is_a_source() {
+    let service = Service::new().await;
+    for peer in ["127.0.0.1:1", "[::1]:1", "10.0.0.1:1"] {
+        let mut browser = Browser::new(&service).from(peer);
+        let console = browser.console();
+        let sent: Vec<_> = (0..=LOGIN_FORMS_PER_SOURCE_MAX)
+            .map(|_| send_without_end(&console, "/console/login", "", peer))
+            .collect();
+        browser.log_in("own").await;
+        assert!(sent.iter().all(|sent| !sent.is_finished()), "{peer}");
+        sent.iter().for_each(JoinHandle::abort);
+    }
 }

@@ -120,12 +120,17 @@ async fn what_a_file_declares_waits_for_edges_also_when_there_is_nothing_left_to
         printed.contains("The set shop: 2 created") && printed.contains("Authorization: ApiKey "),
         "{printed}"
     );
-    assert!(printed.contains("\nApplied by 0 edges. edge-a, last seen "), "{printed}");
+    let (done, edges) = printed.rsplit_once("Applied by 0 edges. edge-a, last seen ").unwrap();
+    assert!(done.contains("Authorization: ApiKey "), "a credential is shown before the wait: {printed}");
+    assert!(edges.contains("may go by what was before until"), "{printed}");
     assert_eq!(text(&late.stderr), "latchkey: not yet applied by 1 of 1 edges: edge-a\n");
     let still = run(asking(&service).args(apply).arg("--json"), "");
     assert!(!still.status.success());
-    let printed: serde_json::Value = serde_json::from_str(&text(&still.stdout)).unwrap();
-    assert_eq!((&printed["steps"], &printed["edges"]["missing"]), (&json!([]), &json!(["edge-a"])));
+    let printed = text(&still.stdout);
+    let lines: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [done, edges] = &lines[..] else { panic!("{printed}") };
+    assert_eq!((&done["steps"], &edges["edges"]["missing"]), (&json!([]), &json!(["edge-a"])));
     let latest = answered(&mut asking(&service), &["edges"], "")["cursor"].as_u64().unwrap();
     follow(&service, "edge-a", latest).await;
     let in_time = told(&mut asking(&service), &apply, "");
