@@ -7,6 +7,7 @@
 use crate::store::StoreError;
 use crate::store::sql::SqlStore;
 use crate::store::sql::query::Query;
+use crate::store::sql::row::Row;
 
 /// The last key that was ever used, in the order of keys. If its number is the same, so are the numbers before it: rows that
 /// are numbered anew only move towards the first.
@@ -16,18 +17,19 @@ const LAST_USED_KEY: &str =
 
 const RENEW: &str = "update key_usage set key_position = (select rowid from api_key where id = key_id)";
 
-/// Looks whether the rows have other numbers than when they were written down, and writes them down again.
+/// Looks whether the rows have other numbers than when they were written down, and writes them down again. That may take as
+/// long as a migration, so its time is not limited as that of a request.
 pub(super) async fn renew(database: &SqlStore) -> Result<(), StoreError> {
-    if matches!(database, SqlStore::Postgres { .. }) {
-        return Ok(());
-    }
-    let is_right = match database.fetch_optional(Query::new(LAST_USED_KEY)).await? {
+    let SqlStore::Sqlite(connections) = database else { return Ok(()) };
+    let last = Query::new(LAST_USED_KEY).into_sqlite()?.fetch_optional(&connections.writer).await?;
+    let is_right = match last.map(Row::Sqlite) {
         Some(row) => row.get("is_right")?,
         None => true,
     };
     if !is_right {
-        let uses = database.write(Query::new(RENEW)).await?;
-        tracing::info!(keys = uses, "the database was made of a dump: the uses of keys are in order again");
+        let renewed = Query::new(RENEW).into_sqlite()?.execute(&connections.writer).await?;
+        let keys = renewed.rows_affected();
+        tracing::info!(keys, "the database was made of a dump: the uses of keys are in order again");
     }
     Ok(())
 }
