@@ -6,6 +6,12 @@
 use super::clause::{BoolQuery, Query, TextTest};
 use super::field::{Field, FlagField, TextField};
 use super::search_limits::{CONDITION_RANGES_MAX, CONDITION_TESTS_MAX};
+
+/// How many tests of a name the test of one role is worth: it is looked for twice in a text that may be long.
+pub(crate) const TESTS_PER_ROLE: usize = 4;
+
+/// How many tests of a name the test of a use is worth: uses are in a table of their own.
+pub(crate) const TESTS_PER_USAGE: usize = 8;
 use super::{Search, SortColumn};
 
 /// A condition on a key.
@@ -43,8 +49,6 @@ pub enum TextColumn {
 pub enum ColumnTest {
     /// It is one of these. In [`TextColumn::Roles`] one of these is among the names; JSON writes each as it is.
     OneOf(Vec<String>),
-    /// One of these names may be among those in [`TextColumn::Roles`].
-    Mentions(Vec<String>),
     /// It begins so.
     Prefix(String),
     /// It holds this text, which is ASCII, in any case. A store may let through texts that are not ASCII.
@@ -109,14 +113,17 @@ impl Condition {
         if any.len() == 1 { any.pop().unwrap_or_else(Self::everything) } else { Self::Any(any) }
     }
 
-    /// How many tests it has. Recursion ends where reading the query refused to nest deeper.
+    /// How many tests of a short text it is worth. Recursion ends where reading the query refused to nest deeper.
     fn tests(&self) -> usize {
         match self {
             Self::All(parts) | Self::Any(parts) => parts.iter().map(Self::tests).sum::<usize>().max(1),
             Self::Not(part) => part.tests(),
             // Each role is looked for by itself.
-            Self::Text(TextColumn::Roles, ColumnTest::OneOf(names) | ColumnTest::Mentions(names)) => {
-                names.len()
+            Self::Text(TextColumn::Roles, ColumnTest::OneOf(names)) => {
+                names.len().saturating_mul(TESTS_PER_ROLE)
+            }
+            Self::Moment(SortColumn::LastUsed | SortColumn::LastWrongSecret | SortColumn::Uses, _) => {
+                TESTS_PER_USAGE
             }
             Self::Ids(_) | Self::Moment(..) | Self::Text(..) => 1,
         }
@@ -214,7 +221,7 @@ fn narrowing_of_test(test: &TextTest, column: TextColumn) -> Option<Narrowing> {
         TextTest::OneOf(values) => {
             let values = texts(values.iter())?;
             if is_of_roles && !values.iter().all(|name| is_plain(name)) {
-                return Some(Narrowing::at_most(Condition::Text(column, ColumnTest::Mentions(values))));
+                return None;
             }
             Narrowing::exactly(Condition::Text(column, ColumnTest::OneOf(values)))
         }

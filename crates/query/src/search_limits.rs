@@ -58,9 +58,9 @@ pub const BUCKETS_MAX: usize = 65_536;
 /// chosen: ten for each key of a listing. What they take in memory is charged besides.
 pub const COLLECTED_MAX: usize = 1_000_000;
 
-/// Most tests of a query that a store makes by itself. A database refuses an expression of a thousand parts (SQLite,
-/// `SQLITE_MAX_EXPR_DEPTH`), and a test has up to five.
-pub const CONDITION_TESTS_MAX: usize = 64;
+/// Most tests of a query that a store makes by itself, for each key. A million keys take it less than a second for a
+/// test of a name.
+pub const CONDITION_TESTS_MAX: usize = 24;
 
 /// Most ranges of moments of one such test. Each is two parameters of a statement, of which PostgreSQL takes 65,535.
 pub const CONDITION_RANGES_MAX: usize = 8;

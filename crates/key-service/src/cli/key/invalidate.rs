@@ -51,7 +51,7 @@ pub(super) struct KeyChoice {
     /// Ids of keys.
     #[arg(conflicts_with_all = ["name", "username", "realm"], value_parser = NonEmptyStringValueParser::new())]
     pub(super) ids: Vec<String>,
-    /// Keys of this name; * stands for any text.
+    /// Keys of this name; * at its end stands for any text.
     #[arg(long, conflicts_with_all = ["username", "realm"])]
     pub(super) name: Option<String>,
     /// Keys of this user.

@@ -22,7 +22,7 @@ const ALL_OF_OWNER: &str = "(all of its owner)";
 
 #[derive(Debug, Args)]
 pub(super) struct ListArguments {
-    /// Keys of this name; * stands for any text.
+    /// Keys of this name; * at its end stands for any text.
     #[arg(long, conflicts_with_all = ["username", "realm"])]
     name: Option<String>,
     /// Keys of this user.

@@ -16,6 +16,9 @@ pub(super) enum Access {
     Walked,
     /// Keys are found by the condition: it chooses the index.
     Found,
+    /// The condition names an owner or ids. The keys that it finds are tested, each with its uses as those of
+    /// [`Self::Walked`]: whoever has few keys has no database read the uses of all.
+    Named,
     /// Keys are found by another condition and tested.
     Beside,
 }
@@ -26,16 +29,9 @@ pub(super) fn push_condition(
     condition: &Condition,
     access: Access,
 ) -> Result<(), StoreError> {
-    let parts = match condition {
-        Condition::All(parts) => parts.as_slice(),
-        condition => std::slice::from_ref(condition),
-    };
-    let names_few = parts.iter().any(|part| {
-        matches!(part, Condition::Ids(_) | Condition::Text(TextColumn::Username, ColumnTest::OneOf(_)))
-    });
-    let is_apart = |part: &Condition| {
-        access == Access::Found && !names_few && matches!(part, Condition::Any(any) if any.len() > 1)
-    };
+    let parts = all_of(condition);
+    let is_apart =
+        |part: &Condition| access == Access::Found && matches!(part, Condition::Any(any) if any.len() > 1);
     let others = if parts.iter().any(is_apart) { Access::Beside } else { access };
     for part in parts {
         query.push(" and ");
@@ -47,8 +43,16 @@ pub(super) fn push_condition(
     Ok(())
 }
 
-/// Whether keys are walked with their uses beside them, for this condition.
-pub(super) fn tests_usage(condition: &Condition) -> bool {
+/// What has to hold, each for itself.
+fn all_of(condition: &Condition) -> &[Condition] {
+    match condition {
+        Condition::All(parts) => parts,
+        condition => std::slice::from_ref(condition),
+    }
+}
+
+/// Whether it is about uses.
+fn tests_usage(condition: &Condition) -> bool {
     match condition {
         Condition::All(parts) | Condition::Any(parts) => parts.iter().any(tests_usage),
         Condition::Moment(column, _) => is_of_usage(*column),
@@ -83,7 +87,7 @@ fn push_part(query: &mut Query, condition: &Condition, access: Access) -> Result
             query.push(" ").push_in_texts(ids)?;
             Ok(())
         }
-        Condition::Moment(column, ranges) if is_of_usage(*column) && access != Access::Walked => {
+        Condition::Moment(column, ranges) if is_of_usage(*column) && !access.has_usage() => {
             // A look-up of the uses of each key would take longer.
             query.push(
                 "api_key.rowid in (select key_position from key_usage where key_position is not null and ",
@@ -168,7 +172,6 @@ fn push_test(
     };
     match test {
         ColumnTest::OneOf(names) if column == TextColumn::Roles => push_roles(query, names)?,
-        ColumnTest::Mentions(names) => push_mentions(query, names)?,
         ColumnTest::OneOf(texts) => {
             access.push(query, name);
             match texts.as_slice() {
@@ -206,17 +209,6 @@ fn push_roles(query: &mut Query, names: &[String]) -> Result<(), StoreError> {
             query.push(" or replace(role_names, ").push_bind(format!("{before}{text}"));
             query.push(", '') <> role_names");
         }
-    }
-    query.push(")");
-    Ok(())
-}
-
-/// The text of a name may stand inside of another.
-fn push_mentions(query: &mut Query, names: &[String]) -> Result<(), StoreError> {
-    query.push("(1 = 0");
-    for name in names {
-        query.push(" or role_names like ").push_bind(pattern(&json_text(name)?));
-        query.push(format!(" escape '{ESCAPE}'"));
     }
     query.push(")");
     Ok(())
@@ -268,16 +260,33 @@ pub(super) fn column_name(column: SortColumn) -> &'static str {
 }
 
 impl Access {
+    /// How a condition finds keys by itself.
+    pub(super) fn finding(condition: &Condition) -> Self {
+        let is_named = all_of(condition).iter().any(|part| {
+            matches!(part, Condition::Ids(_) | Condition::Text(TextColumn::Username, ColumnTest::OneOf(_)))
+        });
+        if is_named { Self::Named } else { Self::Found }
+    }
+
+    /// Whether keys are read with their uses beside them for this condition.
+    pub(super) fn joins_usage(self, condition: &Condition) -> bool {
+        self.has_usage() && tests_usage(condition)
+    }
+
+    fn has_usage(self) -> bool {
+        matches!(self, Self::Walked | Self::Named)
+    }
+
     fn push(self, query: &mut Query, column: &'static str) {
         match self {
-            Self::Found => query.push(column),
+            Self::Found | Self::Named => query.push(column),
             Self::Walked | Self::Beside => query.push_unindexed(column),
         };
     }
 
     fn push_bytewise(self, query: &mut Query, column: &'static str) {
         match self {
-            Self::Found => query.push_bytewise(column),
+            Self::Found | Self::Named => query.push_bytewise(column),
             Self::Walked | Self::Beside => query.push_unindexed_bytewise(column),
         };
     }

@@ -10,7 +10,7 @@ use std::cmp::Ordering;
 use latchkey_query::{ColumnValue, Condition, OrderedBy, OrderedPage, Reads, SortColumn};
 
 use crate::store::StoreError;
-use crate::store::sql::key_conditions::{Access, column_name, is_of_usage, push_condition, tests_usage};
+use crate::store::sql::key_conditions::{Access, column_name, is_of_usage, push_condition};
 use crate::store::sql::query::Query;
 use crate::store::sql::row::key_columns;
 use crate::store::sql::searched_key::searched_columns;
@@ -65,8 +65,8 @@ impl PagePart {
         parts
     }
 
-    fn access(&self) -> Access {
-        if self.kind == PartKind::Sorted { Access::Found } else { Access::Walked }
+    fn access(&self, condition: &Condition) -> Access {
+        if self.kind == PartKind::Sorted { Access::finding(condition) } else { Access::Walked }
     }
 
     /// Whether it looks at uses.
@@ -126,16 +126,26 @@ fn after_in_absent(
 /// All that fulfil the condition, in any order.
 pub(super) fn all(condition: &Condition, reads: Reads) -> Result<Query, StoreError> {
     let mut query = Query::new(format!("select {} from ", searched_columns(reads)));
-    query.push(if reads.usage { KEYS_WITH_USAGE } else { "api_key" }).push(" where true");
-    push_condition(&mut query, condition, Access::Found)?;
+    push_found(&mut query, condition, reads.usage)?;
     Ok(query)
 }
 
 /// How many there are.
 pub(super) fn count(condition: &Condition) -> Result<Query, StoreError> {
-    let mut query = Query::new("select count(*) from api_key where true");
-    push_condition(&mut query, condition, Access::Found)?;
+    let mut query = Query::new("select count(*) from ");
+    push_found(&mut query, condition, false)?;
     Ok(query)
+}
+
+/// The tables, and what keys are found by.
+fn push_found(query: &mut Query, condition: &Condition, reads_usage: bool) -> Result<(), StoreError> {
+    let access = Access::finding(condition);
+    push_tables(query, reads_usage || access.joins_usage(condition));
+    push_condition(query, condition, access)
+}
+
+fn push_tables(query: &mut Query, has_usage: bool) {
+    query.push(if has_usage { KEYS_WITH_USAGE } else { "api_key" }).push(" where true");
 }
 
 /// The whole keys of these places.
@@ -186,12 +196,12 @@ pub(super) fn page(
 
 /// The tables and the conditions of a part.
 fn push_keys_of(query: &mut Query, condition: &Condition, part: &PagePart) -> Result<(), StoreError> {
+    let access = part.access(condition);
     if part.begins_with_usage() {
         // In SQLite a cross join is read in the order in which it is written.
         query.push("key_usage cross join api_key where api_key.rowid = key_usage.key_position");
     } else {
-        let has_usage = part.reads_usage() || part.kind != PartKind::Sorted && tests_usage(condition);
-        query.push(if has_usage { KEYS_WITH_USAGE } else { "api_key" }).push(" where true");
+        push_tables(query, part.reads_usage() || access.joins_usage(condition));
     }
     match (&part.kind, part.order.first()) {
         (PartKind::Present, Some(first)) => {
@@ -213,7 +223,7 @@ fn push_keys_of(query: &mut Query, condition: &Condition, part: &PagePart) -> Re
         }
         _ => {}
     }
-    push_condition(query, condition, part.access())
+    push_condition(query, condition, access)
 }
 
 /// Whatever comes after these values in this order. The first condition is what an index is for.

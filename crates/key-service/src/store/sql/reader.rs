@@ -2,7 +2,11 @@
 //!
 //! PostgreSQL sends all rows of a statement whether or not somebody wants them, and the driver has to read
 //! them before the connection is of use again. So a connection that is given up is closed, which ends the
-//! statement. In SQLite a statement ends by itself at its next row.
+//! statement. SQLite asks every so often whether it should go on: a statement that counts has no row at which it could
+//! end. Its connection is closed too, so that nobody else's statement is ended.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::TryStreamExt as _;
 use sqlx::pool::PoolConnection;
@@ -14,6 +18,9 @@ use crate::store::sql::query::Query;
 use crate::store::sql::row::Row;
 use crate::store::sql::transaction::{Rows, in_time};
 
+/// How many instructions of its machine SQLite makes before it asks whether it should go on: less than a millisecond.
+const SQLITE_STEPS_UNTIL_ASKED: i32 = 10_000;
+
 /// A connection that reads. Dropped before [`Self::has_read_all`], it ends what it reads.
 pub(super) struct Reader {
     connection: Connection,
@@ -22,8 +29,12 @@ pub(super) struct Reader {
 
 enum Connection {
     Postgres(PoolConnection<Postgres>),
-    Sqlite(PoolConnection<Sqlite>),
+    Sqlite(PoolConnection<Sqlite>, GivenUp),
 }
+
+/// Whether nobody wants the rows of a statement any more.
+#[derive(Clone, Default)]
+struct GivenUp(Arc<AtomicBool>);
 
 impl Reader {
     /// A connection to this store.
@@ -33,7 +44,14 @@ impl Reader {
                 SqlStore::Postgres { connections, .. } => {
                     Connection::Postgres(connections.readers.acquire().await?)
                 }
-                SqlStore::Sqlite(connections) => Connection::Sqlite(connections.readers.acquire().await?),
+                SqlStore::Sqlite(connections) => {
+                    let mut open = connections.readers.acquire().await?;
+                    let given_up = GivenUp::default();
+                    let asked = given_up.clone();
+                    let goes_on = move || !asked.0.load(Ordering::Relaxed);
+                    open.lock_handle().await?.set_progress_handler(SQLITE_STEPS_UNTIL_ASKED, goes_on);
+                    Connection::Sqlite(open, given_up)
+                }
             })
         })
         .await?;
@@ -46,7 +64,7 @@ impl Reader {
             Connection::Postgres(open) => {
                 Box::pin(query.into_postgres()?.fetch(&mut **open).map_ok(Row::Postgres).err_into())
             }
-            Connection::Sqlite(open) => {
+            Connection::Sqlite(open, _) => {
                 Box::pin(query.into_sqlite()?.fetch(&mut **open).map_ok(Row::Sqlite).err_into())
             }
         })
@@ -60,10 +78,15 @@ impl Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        if let Connection::Postgres(open) = &mut self.connection
-            && !self.is_done
-        {
-            open.close_on_drop();
+        if self.is_done {
+            return;
+        }
+        match &mut self.connection {
+            Connection::Postgres(open) => open.close_on_drop(),
+            Connection::Sqlite(open, given_up) => {
+                given_up.0.store(true, Ordering::Relaxed);
+                open.close_on_drop();
+            }
         }
     }
 }

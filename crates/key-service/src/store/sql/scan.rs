@@ -155,6 +155,14 @@ impl Selection<i64> {
         Self { query: Query::new(numbers), texts: &[], read: |row| row.scalar() }
     }
 
+    /// How many numbers there are, which no database can tell.
+    pub(in crate::store) fn endless_count() -> Self {
+        let count =
+            "with recursive number (n) as (select cast(1 as bigint) union all select n + 1 from number)
+                     select count(*) from number";
+        Self { query: Query::new(count), texts: &[], read: |row| row.scalar() }
+    }
+
     /// Nothing, after a time that no test waits for. In PostgreSQL.
     pub(in crate::store) fn silent() -> Self {
         let silent = "select cast(1 as bigint) from pg_sleep(3600)";

@@ -64,6 +64,15 @@ impl SqlStore {
         self.fetch_all(Query::new(active)).await.unwrap()[0].scalar().unwrap()
     }
 
+    /// Whether SQLite still reads what was there before this write: then it cannot begin its log anew.
+    pub(in crate::store) async fn is_read(&self) -> bool {
+        self.write(Query::new("update native_user set enabled = enabled")).await.unwrap();
+        let Self::Sqlite(connections) = self else { panic!("this is PostgreSQL") };
+        let checkpoint = Query::new("pragma wal_checkpoint(truncate)").into_sqlite().unwrap();
+        let checkpoint = checkpoint.fetch_one(&connections.writer).await.unwrap();
+        Row::Sqlite(checkpoint).get::<i64>("busy").unwrap() != 0
+    }
+
     /// As if there were so many native users, roles and application privileges.
     pub(in crate::store) async fn fill_directory(&self, users: i64, roles: i64, privileges: i64) {
         for (into, columns, count) in [

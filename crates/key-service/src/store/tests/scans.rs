@@ -21,10 +21,18 @@ async fn next(mut scan: Scan<i64>) -> (Option<Result<i64, StoreError>>, Scan<i64
     tokio::task::spawn_blocking(move || (scan.blocking_next(), scan)).await.unwrap()
 }
 
-/// Waits until PostgreSQL does nothing for this store any more.
+async fn is_at_work(store: &KeyStore) -> bool {
+    if store.may_have_replicas() {
+        store.database.statements_at_work().await > 0
+    } else {
+        store.database.is_read().await
+    }
+}
+
+/// Waits until the database does nothing for this store any more.
 async fn until_idle(store: &KeyStore) {
     let idle = async {
-        while store.database.statements_at_work().await > 0 {
+        while is_at_work(store).await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -45,6 +53,27 @@ async fn scans_that_are_given_up_leave_the_connections_to_others() {
         if store.may_have_replicas() {
             until_idle(store).await;
         }
+    }
+}
+
+// SQLite went on counting, for nobody, and kept the connection.
+#[tokio::test]
+async fn a_count_that_is_given_up_leaves_its_connection_to_others() {
+    for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
+        let store = &scratch.store;
+        for _ in 0..2 * STORE_READERS_MAX {
+            let cancellation = Cancellation::default();
+            let count =
+                Scan::begin(store.database.clone(), Ok(Selection::endless_count()), cancellation.clone());
+            // So it begins.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            cancellation.cancel(CancellationReason::Gone);
+            let (none, _) = next(count).await;
+            assert!(none.is_none());
+        }
+        let (first, _) = next(numbers(store, Cancellation::default())).await;
+        assert_eq!(first.unwrap().unwrap(), 1);
+        until_idle(store).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! Searches: what earlier versions have stored, and that pages are read along indexes.
 
-use latchkey_query::{Condition, OrderedBy, OrderedPage, SortColumn};
+use latchkey_query::{ColumnTest, Condition, OrderedBy, OrderedPage, SortColumn, TextColumn};
 
 use super::*;
 use crate::store::searches::{PagePart, Searches};
@@ -138,5 +138,22 @@ async fn what_else_is_asked_of_keys_that_work_has_its_own_index() {
     ] {
         let steps = scratch.store.database.plan_of_statement(statement).await;
         assert!(steps.iter().any(|step| step.contains(index)), "{statement}: {steps:?}");
+    }
+}
+
+// One key was enough to have the uses of all read, once for each test of a use.
+#[tokio::test]
+async fn whoever_has_few_keys_has_the_uses_of_no_others_read() {
+    let scratch = ScratchStore::new().await;
+    if scratch.store.may_have_replicas() {
+        return;
+    }
+    let alice = Condition::Text(TextColumn::Username, ColumnTest::OneOf(vec!["alice".to_owned()]));
+    let unused = Condition::Not(Box::new(Condition::Moment(SortColumn::LastUsed, vec![(5, i64::MAX)])));
+    let page = first(SortColumn::Name, false, Condition::All(vec![alice, unused]));
+    for part in PagePart::sorted(&page) {
+        let steps = scratch.store.database.plan_of(&page.condition, &part).await;
+        assert!(steps.iter().any(|step| step.contains("SEARCH api_key USING INDEX")), "{steps:?}");
+        assert!(steps.iter().all(|step| !step.contains("SCAN") && !step.contains("LIST")), "{steps:?}");
     }
 }

@@ -29,14 +29,26 @@ pub(super) fn find(
     sorted_max: u64,
     budget: &mut Budget,
 ) -> Result<SearchResult<StoredKey>, ApiError> {
-    let result = match search.ordered_page() {
+    let found = searched(store, visible, search, typed_keys, sorted_max, budget)?;
+    whole(store, found, budget)
+}
+
+/// What it finds, as far as a search reads keys.
+pub(super) fn searched(
+    store: &KeyStore,
+    visible: &Condition,
+    search: &Search,
+    typed_keys: TypedKeys,
+    sorted_max: u64,
+    budget: &mut Budget,
+) -> Result<SearchResult<SearchedKey>, ApiError> {
+    match search.ordered_page() {
         Some(page) => {
             let condition = visible.clone().and(page.condition.clone());
-            page_of_the_store(store, search, &OrderedPage { condition, ..page }, sorted_max, budget)?
+            page_of_the_store(store, search, &OrderedPage { condition, ..page }, sorted_max, budget)
         }
-        None => looked_at_one_by_one(store, visible, search, typed_keys, budget)?,
-    };
-    whole(store, result, budget)
+        None => looked_at_one_by_one(store, visible, search, typed_keys, budget),
+    }
 }
 
 /// What the database finds and sorts by itself: pages of many keys cost what they show.
@@ -106,8 +118,9 @@ fn looked_at_one_by_one(
     Ok(result?)
 }
 
-/// The same with whole keys. A key that was removed since it was found is left out.
-fn whole(
+/// The same with whole keys. A key that was removed since it was found is left out: another one may have its place now,
+/// which the caller may not see.
+pub(super) fn whole(
     store: &KeyStore,
     result: SearchResult<SearchedKey>,
     budget: &mut Budget,
@@ -130,7 +143,8 @@ fn whole(
     let mut hits = Vec::with_capacity(found.len());
     for Hit { key, sort_values } in found {
         budget.release(key.held_len());
-        hits.extend(keys.remove(&key.place()).map(|key| Hit { key, sort_values }));
+        let at_its_place = keys.remove(&key.place()).filter(|whole| whole.id.as_str() == key.id());
+        hits.extend(at_its_place.map(|key| Hit { key, sort_values }));
     }
     Ok(SearchResult { total, hits, aggregations })
 }

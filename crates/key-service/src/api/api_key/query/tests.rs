@@ -1,5 +1,7 @@
 //! What the store finds by itself is what a search finds that looks at each key.
 
+use std::time::Duration;
+
 use latchkey_budget::{Budget, Cancellation};
 use latchkey_elastic::content::Node;
 use latchkey_key_feed::{KeyId, UnixMillis};
@@ -15,10 +17,11 @@ use crate::limits::work_limits::{KEYS_SORTED_MAX, SEARCH_ALLOWANCE};
 use crate::model::key_usage::KeyUsage;
 use crate::model::stored_key::StoredKey;
 use crate::store::KeyStore;
+use crate::store::removal::{RemovalPolicy, remove_dead_keys};
 use crate::store::searches::Searches;
 use crate::store::tests::{ScratchStore, actor, key};
 
-use super::finding::find;
+use super::finding::{find, searched, whole};
 
 const NOW: UnixMillis = UnixMillis(1_000_000);
 
@@ -227,5 +230,31 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+// SQLite gives the number of the last row to the next one.
+#[tokio::test]
+async fn a_key_is_not_taken_for_one_that_was_removed_since_it_was_found() {
+    for scratch in [ScratchStore::new().await, ScratchStore::in_postgres().await] {
+        scratch.create("alices").await;
+        let store = scratch.store.clone();
+        let search = prepare(&json!({}));
+        let found = tokio::task::spawn_blocking(move || {
+            let mut budget = Budget::alone(SEARCH_ALLOWANCE);
+            searched(&store, &visible(false), &search, TypedKeys::Plain, 0, &mut budget).unwrap()
+        });
+        let found = found.await.unwrap();
+        assert_eq!(found.hits.len(), 1);
+        scratch.invalidate("alices").await;
+        let policy =
+            RemovalPolicy { interval: Duration::ZERO, retention: Duration::ZERO, audit_retention: None };
+        assert_eq!(remove_dead_keys(&scratch.store, &policy, NOW).await.unwrap(), 1);
+        scratch.create("bobs").await;
+        let store = scratch.store.clone();
+        let shown = tokio::task::spawn_blocking(move || {
+            whole(&store, found, &mut Budget::alone(SEARCH_ALLOWANCE)).unwrap()
+        });
+        assert!(shown.await.unwrap().hits.is_empty());
     }
 }
