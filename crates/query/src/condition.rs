@@ -14,6 +14,10 @@ pub(crate) const TESTS_PER_ROLE: usize = 4;
 pub(crate) const TESTS_PER_USAGE: usize = 8;
 use super::{Search, SortColumn};
 
+/// Longest part of a text that a store looks for, in bytes. A database compares at each place of the text, so names can be
+/// made that take it this many times longer than they are. A longer part rules out few keys more.
+const PART_LEN_MAX: usize = 16;
+
 /// A condition on a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -230,7 +234,8 @@ fn narrowing_of_test(test: &TextTest, column: TextColumn) -> Option<Narrowing> {
             Narrowing::exactly(Condition::Text(column, ColumnTest::Prefix(prefix)))
         }
         TextTest::Wildcard(pattern) if !is_of_roles => {
-            let part = pattern.longest_ascii()?;
+            let mut part = pattern.longest_ascii()?;
+            part.truncate(PART_LEN_MAX);
             Narrowing::at_most(Condition::Text(column, ColumnTest::Part(part)))
         }
         TextTest::InLowerCase(test) if matches!(**test, TextTest::Wildcard(_)) => {

@@ -46,11 +46,13 @@ fn what_a_store_has_columns_for_it_tests_alone() {
 
 #[test]
 fn what_it_tests_roughly_still_rules_keys_out() {
-    let part = || text(TextColumn::Name, ColumnTest::Part("ci".to_owned()));
+    let part_of = |part: &str| text(TextColumn::Name, ColumnTest::Part(part.to_owned()));
+    let part = || part_of("ci");
     let wildcard = json!({"wildcard": {"name": {"value": "*CI*", "case_insensitive": true}}});
     let metadata = json!({"term": {"metadata.a": "b"}});
     for (query, condition) in [
         (wildcard.clone(), part()),
+        (json!({"wildcard": {"name": format!("*{}b", "a".repeat(150))}}), part_of(&"a".repeat(16))),
         // JSON writes it in another way, or it may stand inside of another.
         (json!({"term": {"roles": "a\"b"}}), Condition::everything()),
         (json!({"term": {"roles": ",a"}}), Condition::everything()),

@@ -16,8 +16,8 @@ pub(super) enum Access {
     Walked,
     /// Keys are found by the condition: it chooses the index.
     Found,
-    /// The condition names an owner or ids. The keys that it finds are tested, each with its uses as those of
-    /// [`Self::Walked`]: whoever has few keys has no database read the uses of all.
+    /// The condition names ids or an owner, and keys are found by these alone. The others are tested as those of
+    /// [`Self::Walked`]: whoever may see few keys has the database read no others.
     Named,
     /// Keys are found by another condition and tested.
     Beside,
@@ -32,15 +32,34 @@ pub(super) fn push_condition(
     let parts = all_of(condition);
     let is_apart =
         |part: &Condition| access == Access::Found && matches!(part, Condition::Any(any) if any.len() > 1);
-    let others = if parts.iter().any(is_apart) { Access::Beside } else { access };
-    for part in parts {
+    let others = match access {
+        Access::Found if parts.iter().any(is_apart) => Access::Beside,
+        Access::Named => Access::Walked,
+        access => access,
+    };
+    let naming = if access == Access::Named { naming(parts) } else { Vec::new() };
+    for (position, part) in parts.iter().enumerate() {
         query.push(" and ");
         match part {
             Condition::Any(any) if is_apart(part) => push_found_apart(query, any)?,
+            part if naming.contains(&position) => push_part(query, part, Access::Named)?,
             part => push_part(query, part, others)?,
         }
     }
     Ok(())
+}
+
+/// Which parts name the keys: the first that names ids or an owner, and the realm of this owner. What a caller may see
+/// comes first, and what the caller asks for after it.
+fn naming(parts: &[Condition]) -> Vec<usize> {
+    let is_of = |part: &Condition, wanted| matches!(part, Condition::Text(column, ColumnTest::OneOf(_)) if *column == wanted);
+    let is_user = |part: &Condition| is_of(part, TextColumn::Username);
+    let is_naming = |part: &Condition| matches!(part, Condition::Ids(_)) || is_user(part);
+    let Some((first, part)) = parts.iter().enumerate().find(|(_, part)| is_naming(part)) else {
+        return Vec::new();
+    };
+    let realm = parts.iter().position(|part| is_of(part, TextColumn::RealmName));
+    std::iter::once(first).chain(realm.filter(|_| is_user(part))).collect()
 }
 
 /// What has to hold, each for itself.
@@ -262,9 +281,7 @@ pub(super) fn column_name(column: SortColumn) -> &'static str {
 impl Access {
     /// How a condition finds keys by itself.
     pub(super) fn finding(condition: &Condition) -> Self {
-        let is_named = all_of(condition).iter().any(|part| {
-            matches!(part, Condition::Ids(_) | Condition::Text(TextColumn::Username, ColumnTest::OneOf(_)))
-        });
+        let is_named = !naming(all_of(condition)).is_empty();
         if is_named { Self::Named } else { Self::Found }
     }
 
