@@ -101,7 +101,7 @@ fn follow(directory: &Path, clone: &Path, commands: &[String]) {
     };
     for command in commands {
         let adapted = adapted(command, ports).replace('…', credential(&printed));
-        if command.starts_with("export ") {
+        if sets_a_variable(command) {
             exports.push_str(&format!("{adapted}\n"));
         } else if STAYING.iter().any(|start| command.starts_with(start)) {
             let mut bash = shell(format!("{exports}exec {adapted}"));
@@ -130,6 +130,11 @@ fn follow(directory: &Path, clone: &Path, commands: &[String]) {
         }
     }
     assert_eq!(staying.len(), STAYING.len(), "the README starts other things");
+}
+
+/// Whether a command is for those after it.
+fn sets_a_variable(command: &str) -> bool {
+    command.starts_with("export ") || command.split(' ').next().is_some_and(|word| word.contains('='))
 }
 
 /// The credential that `latchkey key create` prints.
