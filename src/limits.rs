@@ -226,7 +226,7 @@ pub const FAILURES_BEFORE_HANDOVER: u32 = 3;
 
 /// How often in a row an answer of an older replica of the service is passed over, before its version is read:
 /// with two replicas behind one address, eight requests in a row meet the older one once in 256 times. That takes
-/// some twenty seconds.
+/// some twenty seconds. A table that has served for half of its time does not wait for so long.
 pub const OLDER_ANSWERS_MAX: u32 = 8;
 
 /// How much longer than the call's own timeout the follower waits for its answer, in milliseconds. The host

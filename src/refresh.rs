@@ -40,6 +40,7 @@ mod housekeeping;
 mod instance;
 mod lease;
 mod note;
+mod older_replica;
 mod poll;
 mod process_name;
 mod register;
@@ -52,10 +53,10 @@ use std::time::Duration;
 use latchkey_key_feed::{Epoch, MonotonicMillis};
 
 use crate::clock::Moment;
-use crate::limits::{ANSWER_GRACE_MS, FIRST_FOLLOWERS, IDLE_FIRST_MS, OLDER_ANSWERS_MAX};
+use crate::limits::{ANSWER_GRACE_MS, FIRST_FOLLOWERS, IDLE_FIRST_MS};
 use crate::table::{Changes, FeedTable as _, LiveFeed, WriteError};
 
-use replication::{Load, LoadEnd, Replication, is_of_earlier_version};
+use replication::{Load, LoadEnd, Replication};
 use sink::Live;
 
 pub use departure::Departure;
@@ -344,10 +345,7 @@ impl<K: FeedSink> Follower<K> {
             Ok(read) => read,
             Err(failure) => return self.fail(failure, replication, now.monotonic, jitter, step),
         };
-        // To load now what the older replica tells would mean to load again with the next answer of a newer one.
-        let mut known = self.last_epoch.iter().chain(replication.epoch());
-        let is_older = known.any(|known| is_of_earlier_version(&page.epoch, known));
-        if is_older && self.failures < OLDER_ANSWERS_MAX {
+        if self.waits_for_newer(&page.epoch, &replication, now) {
             return self.fail(PollFailure::OlderReplica, replication, now.monotonic, jitter, step);
         }
         self.last_epoch = Some(page.epoch.clone());

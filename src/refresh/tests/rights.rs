@@ -3,7 +3,7 @@
 use latchkey_key_feed::FeedVersion;
 
 use super::a_current_edge;
-use super::model::{Edge, Service};
+use super::model::{Edge, REFUSE_AFTER_MS, Service};
 use crate::limits::{BACKOFF_MS_MAX, RIGHTS_GARBAGE_MAX, RIGHTS_LOAD_PAUSE_MS};
 use crate::table::sample_keys::{APPLICATION, rights_of};
 
@@ -69,6 +69,19 @@ fn while_the_service_is_upgraded_its_older_replicas_make_nobody_load() {
     }
     assert_eq!(edge.live().unwrap().epoch.as_str(), service.told_epoch());
     assert_eq!(loads(&edge), 2);
+}
+
+// The table was refused while replicas answered that were good enough to keep it young.
+#[test]
+fn a_table_that_would_soon_be_too_old_is_loaded_from_an_older_replica() {
+    let (mut edge, mut service) = a_current_edge();
+    service.version = FeedVersion::V1;
+    edge.answer(0, &service);
+    assert!(edge.noted(0, "OlderReplica"));
+    edge.pass(REFUSE_AFTER_MS / 2);
+    edge.catch_up_after_change(0, &mut service);
+    assert!(edge.holds("another"));
+    assert!(edge.noted(0, "RightsMissing"), "it is of the older version");
 }
 
 /// Updates the key until the table counts so many bytes of sets.
